@@ -30,7 +30,14 @@ def test_dicts_objects_and_values_are_messages() -> None:
         role = "user"
         content = "c"
 
-    got = coerce_messages([{"role": "user", "content": "a"}, ChatMessage("assistant", "b"), Mine(), SimpleNamespace(role="user", content="d")])
+    got = coerce_messages(
+        [
+            {"role": "user", "content": "a"},
+            ChatMessage("assistant", "b"),
+            Mine(),
+            SimpleNamespace(role="user", content="d"),
+        ]
+    )
     assert [(m.role, m.text) for m in got] == [("user", "a"), ("assistant", "b"), ("user", "c"), ("user", "d")]
 
 
@@ -61,7 +68,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"role": "user"}, "messages: expected a sequence"),
     ([], "messages: at least one"),
     ([1], r"messages\[0\]: expected a dict"),
-    ([{"role": "user", "content": "a"}, {"role": "robot", "content": "x"}], r"messages\[1\].role: 'robot' is not a role; allowed: system"),
+    (
+        [{"role": "user", "content": "a"}, {"role": "robot", "content": "x"}],
+        r"messages\[1\].role: 'robot' is not a role; allowed: system",
+    ),
     ([{"content": "x"}], r"messages\[0\].role: is missing"),
     ([{"role": "user"}], r"messages\[0\].content: is missing"),
     ([{"role": "user", "content": None}], r"messages\[0\].content: is None"),
@@ -71,13 +81,19 @@ WRONG: list[tuple[Any, str]] = [
     ([{"role": "user", "content": [{"type": "text"}]}], r"messages\[0\].content\[0\].text: is missing"),
     ([{"role": "user", "content": [{"type": "text", "text": 1}]}], r"content\[0\].text: expected text, got int"),
     ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], r"content\[0\].url: is missing"),
-    ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "%%", "format": "wav"}}]}], r"content\[0\]: cannot be read"),
+    (
+        [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "%%", "format": "wav"}}]}],
+        r"content\[0\]: cannot be read",
+    ),
     ([{"role": "user", "content": [ImagePart()]}], r"content\[0\]: an image has either a url or data"),
     ([{"role": "user", "content": [ImagePart(data=b"x")]}], r"media_type"),
     ([{"role": "tool", "content": "x"}], r"messages\[0\].tool_call_id"),
     ([{"role": "user", "content": "x", "tool_call_id": "a"}], r"tool_call_id: only a tool message"),
     ([{"role": "assistant"}], r"messages\[0\].content: an assistant message needs"),
-    ([{"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}], r"tool_calls\[0\].function.name: is missing"),
+    (
+        [{"role": "assistant", "tool_calls": [{"id": "a", "function": {}}]}],
+        r"tool_calls\[0\].function.name: is missing",
+    ),
 ]
 
 
@@ -101,7 +117,12 @@ def test_tools_as_values_openai_dicts_flat_dicts_and_vendor_tools() -> None:
         ToolDefinition("a"), {"type": "function", "function": {"name": "b", "parameters": schema, "strict": True}},
         {"name": "c", "description": "d", "parameters": schema}, {"type": "web_search"},
     ])  # fmt: skip
-    assert got == (ToolDefinition("a"), ToolDefinition("b", "", schema, True), ToolDefinition("c", "d", schema), ProviderTool({"type": "web_search"}))
+    assert got == (
+        ToolDefinition("a"),
+        ToolDefinition("b", "", schema, True),
+        ToolDefinition("c", "d", schema),
+        ProviderTool({"type": "web_search"}),
+    )
     with pytest.raises(InvalidMessageError, match=r"tools\[0\].name"):
         coerce_tools([{"description": "x"}])
 
@@ -150,7 +171,11 @@ def test_an_unknown_option_is_a_type_error_with_the_near_name() -> None:
 
 
 def test_the_callers_objects_are_not_changed() -> None:
-    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}],
+    }
     before = repr(message)
     coerce_messages([message])
     assert repr(message) == before

@@ -15,7 +15,9 @@ def fold(*chunks: StreamChunk) -> Completion:
 
 
 def test_text_and_thinking_become_parts_in_order() -> None:
-    made = fold(StreamChunk(thinking_delta="hm"), StreamChunk(thinking_delta="m"), StreamChunk("Hel"), StreamChunk("lo"))
+    made = fold(
+        StreamChunk(thinking_delta="hm"), StreamChunk(thinking_delta="m"), StreamChunk("Hel"), StreamChunk("lo")
+    )
     assert made.parts == (ThinkingPart("hmm"), TextPart("Hello"))
     assert (made.content, made.thinking) == ("Hello", "hmm")
 
@@ -51,13 +53,20 @@ def test_choices_do_not_mix_and_the_later_ones_are_alternatives() -> None:
 
 
 def test_usage_is_the_last_one_given_not_the_sum() -> None:
-    made = fold(StreamChunk(usage=Usage(1, 1, 2, source="reported")), StreamChunk(usage=Usage(1, 5, 6, source="reported")))
+    made = fold(
+        StreamChunk(usage=Usage(1, 1, 2, source="reported")), StreamChunk(usage=Usage(1, 5, 6, source="reported"))
+    )
     assert made.usage == Usage(1, 5, 6, source="reported")
     assert fold(StreamChunk("x")).usage.source == "unknown"
 
 
 def test_numbered_blocks_may_overlap() -> None:
-    made = fold(StreamChunk("a", block=0), StreamChunk(thinking_delta="t", block=1), StreamChunk("b", block=0), StreamChunk("c", block=2))
+    made = fold(
+        StreamChunk("a", block=0),
+        StreamChunk(thinking_delta="t", block=1),
+        StreamChunk("b", block=0),
+        StreamChunk("c", block=2),
+    )
     assert made.parts == (TextPart("ab"), ThinkingPart("t"), TextPart("c"))
 
 

@@ -6,9 +6,16 @@ import json
 
 import pytest
 
-from lexigram.contracts.ai.completion import Attempt, Completion, Usage
 from lexigram.contracts.ai.coerce import coerce_messages
-from lexigram.contracts.ai.jsonform import completion_from_dict, completion_to_dict, message_from_dict, message_to_dict, part_from_dict, part_to_dict
+from lexigram.contracts.ai.completion import Attempt, Completion, Usage
+from lexigram.contracts.ai.jsonform import (
+    completion_from_dict,
+    completion_to_dict,
+    message_from_dict,
+    message_to_dict,
+    part_from_dict,
+    part_to_dict,
+)
 from lexigram.contracts.ai.messages import (
     AudioPart,
     ChatMessage,

@@ -11,7 +11,19 @@ import pytest
 import result as pypi
 
 from lexigram.contracts.ai.errors import LLMError
-from lexigram.contracts.result import Err, Ok, Result, UnwrapError, collect, from_dict, gather, is_err, is_ok, partition, to_dict
+from lexigram.contracts.result import (
+    Err,
+    Ok,
+    Result,
+    UnwrapError,
+    collect,
+    from_dict,
+    gather,
+    is_err,
+    is_ok,
+    partition,
+    to_dict,
+)
 
 
 def test_match_calls_the_side_that_holds() -> None:

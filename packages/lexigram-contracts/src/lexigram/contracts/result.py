@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["Err", "Ok", "Result", "UnwrapError", "collect", "from_dict", "gather", "is_err", "is_ok", "partition", "to_dict"]
+__all__ = [
+    "Err",
+    "Ok",
+    "Result",
+    "UnwrapError",
+    "collect",
+    "from_dict",
+    "gather",
+    "is_err",
+    "is_ok",
+    "partition",
+    "to_dict",
+]
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -69,12 +81,12 @@ class Ok(_result.Ok[T_co], Generic[T_co]):
         """Return itself."""
         return self
 
-    def inspect(self, op: Callable[[T_co], Any]) -> Ok[T_co]:  # type: ignore[override]
+    def inspect(self, op: Callable[[T_co], Any]) -> Ok[T_co]:
         """Call ``op(value)`` and return itself."""
         op(self._value)
         return self
 
-    def inspect_err(self, op: Callable[[Any], Any]) -> Ok[T_co]:  # type: ignore[override]
+    def inspect_err(self, op: Callable[[Any], Any]) -> Ok[T_co]:
         """Return itself."""
         return self
 
@@ -117,11 +129,11 @@ class Err(_result.Err[E_co], Generic[E_co]):
         """Return ``op(error)``, itself a result."""
         return op(self._value)
 
-    def inspect(self, op: Callable[[Any], Any]) -> Err[E_co]:  # type: ignore[override]
+    def inspect(self, op: Callable[[Any], Any]) -> Err[E_co]:
         """Return itself."""
         return self
 
-    def inspect_err(self, op: Callable[[E_co], Any]) -> Err[E_co]:  # type: ignore[override]
+    def inspect_err(self, op: Callable[[E_co], Any]) -> Err[E_co]:
         """Call ``op(error)`` and return itself."""
         op(self._value)
         return self
@@ -184,7 +196,9 @@ async def gather(*awaitables: Awaitable[Result[T, E]]) -> Result[list[T], E]:
     return collect(await asyncio.gather(*awaitables))
 
 
-def to_dict(value: Result[T, E], *, ok: Callable[[T], Any] = lambda v: v, err: Callable[[E], Any] | None = None) -> dict[str, Any]:
+def to_dict(
+    value: Result[T, E], *, ok: Callable[[T], Any] = lambda v: v, err: Callable[[E], Any] | None = None
+) -> dict[str, Any]:
     """Return ``{"ok": …}`` or ``{"err": …}``, for caches and journals.
 
     Args:

@@ -61,7 +61,9 @@ def coerce_messages(messages: object) -> tuple[ChatMessage, ...]:
         raise InvalidMessageError(f"expected a sequence of messages, got {type(messages).__name__}", hint=hint)
     out = tuple(
         [
-            m if type(m) is ChatMessage and type(m.content) is str and m.role in ROLES else coerce_message(m, f"messages[{i}]")
+            m
+            if type(m) is ChatMessage and type(m.content) is str and m.role in ROLES
+            else coerce_message(m, f"messages[{i}]")
             for i, m in enumerate(cast("Iterable[object]", messages))
         ]
     )
@@ -77,7 +79,9 @@ def coerce_message(message: object, path: str = "message") -> ChatMessage:
     try:
         role, content = message.role, message.content  # type: ignore[attr-defined]
     except AttributeError:
-        raise InvalidMessageError(f"expected a dict or an object with role and content, got {type(message).__name__}", path=path) from None
+        raise InvalidMessageError(
+            f"expected a dict or an object with role and content, got {type(message).__name__}", path=path
+        ) from None
     if isinstance(message, ChatMessage):
         _role(role, path)
         return ChatMessage(role, _content(content, path), message.name)
@@ -141,7 +145,9 @@ def _tool_message(data: Mapping[str, Any], path: str, name: str | None) -> ChatM
         return ChatMessage("tool", body, name)
     call_id = data.get("tool_call_id")
     if not isinstance(call_id, str):
-        raise InvalidMessageError("a tool message needs the id of the call that it answers", path=f"{path}.tool_call_id")
+        raise InvalidMessageError(
+            "a tool message needs the id of the call that it answers", path=f"{path}.tool_call_id"
+        )
     return ChatMessage("tool", (ToolResultPart(call_id, body, name),))
 
 
@@ -168,7 +174,9 @@ def _part(part: object, path: str) -> Part:
     if isinstance(part, get_args(Part)):
         return _checked(cast("Part", part), path)
     if not isinstance(part, Mapping):
-        raise InvalidMessageError(f"expected a part (a dict with a type, or text), got {type(part).__name__}", path=path)
+        raise InvalidMessageError(
+            f"expected a part (a dict with a type, or text), got {type(part).__name__}", path=path
+        )
     data = cast("Mapping[str, Any]", part)
     kind = data.get("type")
     reader = _PART_READERS.get(kind) if isinstance(kind, str) else None
@@ -186,7 +194,9 @@ def _checked(part: Part, path: str) -> Part:
     if isinstance(part, ImagePart) and (part.url is None) == (part.data is None):
         raise InvalidMessageError("an image has either a url or data", path=path)
     if isinstance(part, ImagePart) and part.data is not None and not part.media_type:
-        raise InvalidMessageError("an image given as data needs its media type, e.g. 'image/png'", path=f"{path}.media_type")
+        raise InvalidMessageError(
+            "an image given as data needs its media type, e.g. 'image/png'", path=f"{path}.media_type"
+        )
     if isinstance(part, FilePart) and sum(x is not None for x in (part.data, part.file_id, part.url)) != 1:
         raise InvalidMessageError("a file has exactly one of data, file_id and url", path=path)
     if isinstance(part, AudioPart) and part.data is None and part.id is None:
@@ -251,14 +261,21 @@ def _tool_call(call: object, path: str) -> ToolCall:
     data = cast("Mapping[str, Any]", call)
     if data.get("type") == "custom":
         custom = data.get("custom") or {}
-        return ToolCall(str(data.get("id", "")), str(custom.get("name", "")), raw_arguments=str(custom.get("input", "")), kind="custom")
+        return ToolCall(
+            str(data.get("id", "")),
+            str(custom.get("name", "")),
+            raw_arguments=str(custom.get("input", "")),
+            kind="custom",
+        )
     body = data.get("function", data)
     if not isinstance(body, Mapping) or not isinstance(cast("Mapping[str, Any]", body).get("name"), str):
         raise InvalidMessageError("is missing", path=f"{path}.function.name")
     fields = cast("Mapping[str, Any]", body)
     arguments = fields.get("arguments", "")
     if isinstance(arguments, Mapping):
-        return ToolCall(str(data.get("id", "")), fields["name"], dict(cast("Mapping[str, Any]", arguments)), json.dumps(arguments))
+        return ToolCall(
+            str(data.get("id", "")), fields["name"], dict(cast("Mapping[str, Any]", arguments)), json.dumps(arguments)
+        )
     return make_tool_call(str(data.get("id", "")), fields["name"], _text(arguments, f"{path}.function.arguments"))
 
 
@@ -275,7 +292,9 @@ def make_tool_call(id: str, name: str, raw_arguments: str, *, opaque: Any = None
     except (ValueError, RecursionError) as wrong:
         return ToolCall(id, name, {}, raw_arguments, f"not JSON: {wrong}", opaque=opaque)
     if not isinstance(value, dict):
-        return ToolCall(id, name, {}, raw_arguments, f"expected a JSON object, got {type(value).__name__}", opaque=opaque)
+        return ToolCall(
+            id, name, {}, raw_arguments, f"expected a JSON object, got {type(value).__name__}", opaque=opaque
+        )
     return ToolCall(id, name, cast("dict[str, Any]", value), raw_arguments, opaque=opaque)
 
 
@@ -308,7 +327,9 @@ def _tool(tool: object, path: str) -> ToolDefinition | ProviderTool:
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, Mapping):
-        raise InvalidMessageError(f"expected a JSON schema object, got {type(parameters).__name__}", path=f"{path}.parameters")
+        raise InvalidMessageError(
+            f"expected a JSON schema object, got {type(parameters).__name__}", path=f"{path}.parameters"
+        )
     strict = body.get("strict")
     return ToolDefinition(name, body.get("description") or "", cast("Mapping[str, Any]", parameters), strict)
 
@@ -348,7 +369,13 @@ def coerce_response_format(value: object) -> ResponseFormat:
         body = data.get("json_schema")
         if kind == "json_schema" and isinstance(body, Mapping):
             wrapped = cast("Mapping[str, Any]", body)
-            return ResponseFormat("json_schema", wrapped.get("schema"), wrapped.get("name") or "response", wrapped.get("description"), wrapped.get("strict"))
+            return ResponseFormat(
+                "json_schema",
+                wrapped.get("schema"),
+                wrapped.get("name") or "response",
+                wrapped.get("description"),
+                wrapped.get("strict"),
+            )
     raise InvalidMessageError(
         "expected 'text', 'json_object', a ResponseFormat, a pydantic model class, or OpenAI's response_format dict",
         path="response_format",
@@ -368,7 +395,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     for name in options:
         if name not in OPTIONS:
-            raise TypeError(f"unknown option {_named(name, OPTIONS | {'temperature', 'max_tokens', 'tools', 'stop_sequences', 'model'})}; what only the vendor knows goes into extra_body={{{name!r}: …}}")
+            known = OPTIONS | {"temperature", "max_tokens", "tools", "stop_sequences", "model"}
+            hint = f"what only the vendor knows goes into extra_body={{{name!r}: …}}"
+            raise TypeError(f"unknown option {_named(name, known)}; {hint}")
 
 
 _RANGES: dict[str, tuple[float, float, str]] = {
@@ -402,7 +431,11 @@ def build_request(
     if options:
         check_options(options)
         given = {k: v for k, v in options.items() if v is not None}
-    numbers = {"temperature": temperature, "max_tokens": max_tokens, **given} if given else {"temperature": temperature, "max_tokens": max_tokens}
+    numbers = (
+        {"temperature": temperature, "max_tokens": max_tokens, **given}
+        if given
+        else {"temperature": temperature, "max_tokens": max_tokens}
+    )
     for name, (low, high, allowed) in _RANGES.items():
         value = numbers.get(name)
         if value is None:

@@ -247,7 +247,9 @@ class LLMTimeoutError(LLMError):
     code = "LEX_ERR_LLM_018"
     default_retryable = True
 
-    def __init__(self, message: str, *, phase: TimeoutPhase = "total", seconds: float | None = None, **fields: Any) -> None:
+    def __init__(
+        self, message: str, *, phase: TimeoutPhase = "total", seconds: float | None = None, **fields: Any
+    ) -> None:
         super().__init__(message, **fields)
         self.phase: TimeoutPhase = phase
         self.seconds = seconds

@@ -10,7 +10,15 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lexigram.contracts.ai.coerce import make_tool_call
-from lexigram.contracts.ai.completion import UNKNOWN_USAGE, Completion, FinishReason, StreamChunk, ToolCallDelta, Usage
+from lexigram.contracts.ai.completion import (
+    UNKNOWN_USAGE,
+    Attempt,
+    Completion,
+    FinishReason,
+    StreamChunk,
+    ToolCallDelta,
+    Usage,
+)
 from lexigram.contracts.ai.messages import AudioPart, Opaque, Part, RefusalPart, TextPart, ThinkingPart, ToolCall
 
 __all__ = ["CompletionFold", "chunks_of", "settle_finish_reason"]
@@ -176,13 +184,14 @@ def _merge(old: Opaque | None, new: Opaque | None) -> Opaque | None:
 class CompletionFold:
     """Adds up chunks. ``completion()`` may be asked for at any time: what came so far is the partial answer."""
 
-    __slots__ = ("_choices", "_first", "id", "model", "provider", "request_id", "usage")
+    __slots__ = ("_choices", "_first", "attempts", "id", "model", "provider", "request_id", "usage")
 
     def __init__(self, *, provider: str = "", model: str = "") -> None:
         self.provider = provider
         self.model = model
         self.id: str | None = None
         self.request_id: str | None = None
+        self.attempts: tuple[Attempt, ...] = ()
         self.usage: Usage = UNKNOWN_USAGE
         self._first = _Choice()
         self._choices: dict[int, _Choice] = {0: self._first}
@@ -244,6 +253,7 @@ class CompletionFold:
             provider=self.provider,
             id=self.id,
             request_id=self.request_id,
+            attempts=self.attempts,
             logprobs=tuple(choice.logprobs),
         )
 

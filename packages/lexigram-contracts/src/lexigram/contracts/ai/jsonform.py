@@ -23,7 +23,14 @@ from lexigram.contracts.ai.messages import (
     ToolResultPart,
 )
 
-__all__ = ["completion_from_dict", "completion_to_dict", "message_from_dict", "message_to_dict", "part_from_dict", "part_to_dict"]
+__all__ = [
+    "completion_from_dict",
+    "completion_to_dict",
+    "message_from_dict",
+    "message_to_dict",
+    "part_from_dict",
+    "part_to_dict",
+]
 
 _TYPES: dict[str, type[Any]] = {
     "text": TextPart,
@@ -113,9 +120,13 @@ def completion_from_dict(data: Mapping[str, Any]) -> Completion:
     given = dict(data)
     given["parts"] = tuple(part_from_dict(p) for p in given.get("parts", ()))
     given["usage"] = Usage(**given.get("usage", {}))
-    given["attempts"] = tuple(
-        Attempt(**{**a, "usage": Usage(**a.get("usage", {}))}) for a in cast("list[dict[str, Any]]", given.get("attempts", ()))
-    )
+    given["attempts"] = tuple(_attempt(a) for a in given.get("attempts", ()))
     given["logprobs"] = tuple(given.get("logprobs", ()))
     given["alternatives"] = tuple(completion_from_dict(c) for c in given.get("alternatives", ()))
     return Completion(**given)
+
+
+def _attempt(data: Mapping[str, Any]) -> Attempt:
+    fields_ = dict(data)
+    usage = Usage(**fields_.pop("usage", {}))
+    return Attempt(**fields_, usage=usage)

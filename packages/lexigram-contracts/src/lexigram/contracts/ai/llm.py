@@ -7,4 +7,4 @@ from lexigram.contracts.ai import __all__ as _values
 from lexigram.contracts.ai.errors import *  # noqa: F403
 from lexigram.contracts.ai.errors import __all__ as _errors
 
-__all__ = [*_values, *_errors]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_values, *_errors]  # pyright: ignore[reportUnsupportedDunderAll]

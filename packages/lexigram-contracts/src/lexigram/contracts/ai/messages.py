@@ -156,15 +156,7 @@ class OpaquePart:
 
 
 Part: TypeAlias = (
-    TextPart
-    | RefusalPart
-    | ThinkingPart
-    | ImagePart
-    | AudioPart
-    | FilePart
-    | ToolCall
-    | ToolResultPart
-    | OpaquePart
+    TextPart | RefusalPart | ThinkingPart | ImagePart | AudioPart | FilePart | ToolCall | ToolResultPart | OpaquePart
 )
 """One piece of a message."""
 

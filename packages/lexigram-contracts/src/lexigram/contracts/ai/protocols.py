@@ -17,8 +17,8 @@ from lexigram.contracts.health import HealthCheckResult
 from lexigram.contracts.result import Result
 
 __all__ = [
-    "Embeddings",
     "EmbeddingClientProtocol",
+    "Embeddings",
     "LLMClientProtocol",
     "Messages",
     "OutputParserProtocol",
@@ -95,7 +95,9 @@ class Embeddings:
 class EmbeddingClientProtocol(Protocol):
     """A model that turns texts into vectors."""
 
-    async def embed(self, texts: Sequence[str], *, model: str | None = None, dimensions: int | None = None) -> Result[Embeddings, LLMError]:
+    async def embed(
+        self, texts: Sequence[str], *, model: str | None = None, dimensions: int | None = None
+    ) -> Result[Embeddings, LLMError]:
         """Return one vector a text, in order."""
         ...
 

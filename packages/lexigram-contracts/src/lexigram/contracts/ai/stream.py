@@ -59,7 +59,9 @@ class AsyncStream(Generic[T, E]):
 
     __slots__ = ("__weakref__", "_fold", "_outcome", "_parent", "_peeked", "_reader", "_source")
 
-    def __init__(self, source: AsyncIterator[T], *, fold: Fold[T] | None = None, _parent: AsyncStream[Any, E] | None = None) -> None:
+    def __init__(
+        self, source: AsyncIterator[T], *, fold: Fold[T] | None = None, _parent: AsyncStream[Any, E] | None = None
+    ) -> None:
         self._source = source
         self._fold = fold
         self._parent = _parent
@@ -121,7 +123,9 @@ class AsyncStream(Generic[T, E]):
             self._settle(Err(cast("E", error)))
             raise
         except BaseException as error:
-            self._settle(Err(cast("E", StreamError(f"the stream broke: {error!r}", reason="error", partial=self._partial()))))
+            self._settle(
+                Err(cast("E", StreamError(f"the stream broke: {error!r}", reason="error", partial=self._partial())))
+            )
             raise
         else:
             self._settle(Ok(self._fold.completion() if self._fold is not None else Completion()))
@@ -141,7 +145,9 @@ class AsyncStream(Generic[T, E]):
         if self._fold is not None and self._fold.finished:
             self._settle(Ok(self._fold.completion()))
             return
-        error = StreamClosedError(f"the stream was {reason} by its consumer before its end", reason=reason, partial=self._partial())
+        error = StreamClosedError(
+            f"the stream was {reason} by its consumer before its end", reason=reason, partial=self._partial()
+        )
         self._settle(Err(cast("E", error)))
 
     # -- ending

@@ -22,7 +22,9 @@ __all__ = ["Dialect", "Endpoint", "Framing", "Quirks", "StreamState"]
 Framing: TypeAlias = Literal["sse", "sse-text", "ndjson", "aws-eventstream", "json-array"]
 """How a stream is cut into events. With ``sse-text`` the data of an event is text, else it is JSON."""
 
-ThinkingParam: TypeAlias = Literal["none", "reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template"]
+ThinkingParam: TypeAlias = Literal[
+    "none", "reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

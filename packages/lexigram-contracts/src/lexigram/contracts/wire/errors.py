@@ -233,12 +233,23 @@ def read_error(body: object) -> ErrorBody:
         if message:
             break
     details = inner.get("details")
-    if isinstance(details, list) and isinstance(first := cast("list[object]", details)[0] if details else None, Mapping) and "loc" in first:
+    if (
+        isinstance(details, list)
+        and isinstance(first := cast("list[object]", details)[0] if details else None, Mapping)
+        and "loc" in first
+    ):
         message = f"{message} ({_text_of(cast('object', details))})"
     words, retry_after = _words(levels, details)
     code = inner.get("code")
     kind = inner.get("type") if inner is not outer or outer.get("type") != "error" else None
-    word = next((str(w) for w in (code, kind, inner.get("error_type"), inner.get("status"), inner.get("id")) if isinstance(w, str | int) and w != ""), None)
+    word = next(
+        (
+            str(w)
+            for w in (code, kind, inner.get("error_type"), inner.get("status"), inner.get("id"))
+            if isinstance(w, str | int) and w != ""
+        ),
+        None,
+    )
     status = next((s for level in levels for s in map(_status_of, [level.get(k) for k in _STATUS_KEYS]) if s), None)
     upstream = _upstream(inner)
     if upstream is not None:
@@ -259,7 +270,9 @@ def _words(levels: Sequence[Mapping[str, Any]], details: object) -> tuple[frozen
     words: set[str] = set()
     retry_after: float | None = None
     for level in levels:
-        words.update(str(level[k]).lower() for k in _WORD_KEYS if isinstance(level.get(k), str | int) and level[k] != "")
+        words.update(
+            str(level[k]).lower() for k in _WORD_KEYS if isinstance(level.get(k), str | int) and level[k] != ""
+        )
         nested = level.get("innererror")
         if isinstance(nested, Mapping):
             words.add(str(cast("Mapping[str, Any]", nested).get("code", "")).lower())
@@ -324,12 +337,31 @@ _OVERLOAD_WORDS: Final = frozenset(
     {"overloaded_error", "overloaded", "engine_overloaded", "engine_overloaded_error", "server_overloaded", "serviceunavailableexception",
      "service_unavailable", "unavailable", "modelnotreadyexception"}
 )  # fmt: skip
-_SERVER_WORDS: Final = frozenset({"server_error", "internal_error", "internal_server_error", "api_error", "internal", "internalserverexception"})
-_REQUEST_WORDS: Final = frozenset({"invalid_request_error", "invalid_argument", "validationexception", "bad_request", "tool_use_failed", "invalid_tool_generation"})
+_SERVER_WORDS: Final = frozenset(
+    {"server_error", "internal_error", "internal_server_error", "api_error", "internal", "internalserverexception"}
+)
+_REQUEST_WORDS: Final = frozenset(
+    {
+        "invalid_request_error",
+        "invalid_argument",
+        "validationexception",
+        "bad_request",
+        "tool_use_failed",
+        "invalid_tool_generation",
+    }
+)
 
-_FILTER_TEXT = re.compile(r"content management policy|violates? (?:our )?usage (?:guidelines|policies)|your input was flagged|content[ _]policy", re.IGNORECASE)
-_AUTH_TEXT = re.compile(r"api key not valid|invalid api key|incorrect api key|api key (?:is )?(?:expired|invalid)", re.IGNORECASE)
-_QUOTA_TEXT = re.compile(r"exceeded your current quota|insufficient (?:balance|credits?|quota)|credit balance is too low|requires more credits|out of credits", re.IGNORECASE)
+_FILTER_TEXT = re.compile(
+    r"content management policy|violates? (?:our )?usage (?:guidelines|policies)|your input was flagged|content[ _]policy",
+    re.IGNORECASE,
+)
+_AUTH_TEXT = re.compile(
+    r"api key not valid|invalid api key|incorrect api key|api key (?:is )?(?:expired|invalid)", re.IGNORECASE
+)
+_QUOTA_TEXT = re.compile(
+    r"exceeded your current quota|insufficient (?:balance|credits?|quota)|credit balance is too low|requires more credits|out of credits",
+    re.IGNORECASE,
+)
 _TOKEN_TEXT = re.compile(
     r"maximum context length|context[ _](?:length|window|size)[^.]{0,60}exceed|exceeds?[^.]{0,60}context (?:length|window|size)"
     r"|(?:prompt|input|total length of all messages|request) is too (?:long|large)|prompt too long|too many tokens|token limit reached"
@@ -341,7 +373,9 @@ _MODEL_TEXT = re.compile(
     r"|(?:no such|unknown|invalid) model\b|model not found|not a valid model|no endpoints found for |deployment for this resource does not exist|^model: ",
     re.IGNORECASE,
 )
-_OVERLOAD_TEXT = re.compile(r"overloaded|throttled|no capacity|over capacity|at capacity|try again later", re.IGNORECASE)
+_OVERLOAD_TEXT = re.compile(
+    r"overloaded|throttled|no capacity|over capacity|at capacity|try again later", re.IGNORECASE
+)
 _N = r"(\d[\d,]{0,14})"
 _LIMITS = tuple(
     re.compile(p, re.IGNORECASE)
@@ -378,11 +412,17 @@ def _classify(status: int | None, words: frozenset[str], text: str, *, wait_hint
         return LLMContentFilterError
     if status == 401 or (client_side and (words & _AUTH_WORDS or _AUTH_TEXT.search(text))):
         return LLMAuthenticationError
-    if (client_side or status == 429) and (status == 402 or words & _QUOTA_WORDS or (_QUOTA_TEXT.search(text) and not wait_hint)):
+    if (client_side or status == 429) and (
+        status == 402 or words & _QUOTA_WORDS or (_QUOTA_TEXT.search(text) and not wait_hint)
+    ):
         return LLMQuotaExceededError
     if status == 413 or words & _TOKEN_WORDS or (status != 429 and _TOKEN_TEXT.search(text)):
         return TokenLimitError
-    if client_side and status != 403 and (words & _MODEL_WORDS or (status in (400, 404, 410, 422, None) and _MODEL_TEXT.search(text))):
+    if (
+        client_side
+        and status != 403
+        and (words & _MODEL_WORDS or (status in (400, 404, 410, 422, None) and _MODEL_TEXT.search(text)))
+    ):
         return ModelNotFoundError
     if status is not None:
         return _by_status(status, words)

@@ -31,6 +31,7 @@ class Vendor:
         auth: how the key goes on a request.
         quirks: how it differs from the dialect's reference.
         headers: further headers of every request.
+        settings: names that it reads from the user's ``extra``, besides the placeholders of ``base_url``.
         default_model: the model when the user names none, or None.
         extra: the pip extra of ``lexigram-ai-llm`` that installs the row's package.
         docs_url: the vendor's API reference.
@@ -46,6 +47,7 @@ class Vendor:
     auth: AuthScheme = HeaderAuth()
     quirks: Quirks = Quirks()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    settings: tuple[str, ...] = ()
     default_model: str | None = None
     extra: str = ""
     docs_url: str = ""

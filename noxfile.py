@@ -1,0 +1,96 @@
+"""The project's checks. ``nox`` runs the default ones; ``nox -l`` lists all."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "arch", "types", "docs", "wheels", "tests"]
+
+ROOT = Path(__file__).parent
+PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
+SOURCES = [f"packages/{name}/src" for name in PACKAGES]
+
+
+def sync(session: nox.Session, *groups: str) -> None:
+    """Install the workspace and the groups, as the lock file says."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--frozen",
+        "--quiet",
+        "--all-packages",
+        *(f"--group={g}" for g in groups),
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+        external=True,
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting and lint rules, the ban of imports outside their room among them."""
+    session.run_install(
+        "uv", "sync", "--frozen", "--quiet", "--only-group=lint",
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}, external=True,
+    )  # fmt: skip
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def arch(session: nox.Session) -> None:
+    """The arrows between the rooms."""
+    sync(session, "lint")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy strict and pyright, over the sources and the typed tests of the public API."""
+    sync(session, "types", "test")
+    session.run("mypy", *SOURCES, "tests/typing")
+    session.run("pyright", "--pythonpath", f"{session.bin}/python")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site builds without a warning. (Snippets run in ``tests``.)"""
+    sync(session, "docs")
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", session.create_tmp())
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Each wheel, installed alone with what it declares, imports every module it holds."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for name in PACKAGES:
+        session.run("uv", "build", "--quiet", "--wheel", f"--package={name}", f"--out-dir={dist}", external=True)
+    for name in PACKAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            python = f"{folder}/venv/bin/python"
+            session.run("uv", "venv", "--quiet", f"--python={sys.executable}", f"{folder}/venv", external=True)
+            session.run("uv", "pip", "install", "--quiet", f"--python={python}", *_closure(name, dist), external=True)
+            session.run(python, "tests/import_all.py", name, external=True)
+
+
+def _closure(name: str, dist: Path) -> list[str]:
+    """Return the wheel and those of the siblings it needs: by path, so that none comes from an index."""
+    project = nox.project.load_toml(ROOT / "packages" / name / "pyproject.toml")["project"]
+    siblings = [d.partition("==")[0] for d in project["dependencies"] if d.startswith("lexigram")]
+    wheel = next(dist.glob(f"{name.replace('-', '_')}-*.whl"))
+    return [str(wheel), *dict.fromkeys(w for s in siblings for w in _closure(s, dist))]
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests, in parallel. Arguments go to pytest."""
+    sync(session, "test")
+    session.run("pytest", *(session.posargs or ["-n", "auto", "-q"]))
