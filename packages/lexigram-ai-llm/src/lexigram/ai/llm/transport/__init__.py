@@ -100,9 +100,7 @@ class Sender(Protocol):
         ...
 
 
-def make_sender(
-    injected: Transport | None = None, *, limits: Limits | None = None
-) -> Sender:
+def make_sender(injected: Transport | None = None, *, limits: Limits | None = None) -> Sender:
     """Return a sender over httpx's own transport, or over the injected transport or client."""
     from lexigram.ai.llm.transport.over_httpx import HttpxSender
 

@@ -7,7 +7,8 @@ import os
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -25,6 +26,8 @@ _PHASES: Final[tuple[tuple[type[Exception], TimeoutPhase], ...]] = (
     (httpx.ReadTimeout, "idle"),
 )
 
+_Pools = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport]
+
 
 class HttpxSender:
     """Sends over one httpx transport per event loop and process, or over the injected transport or client."""
@@ -35,7 +38,8 @@ class HttpxSender:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._context: ssl.SSLContext | None = None
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = (
+        self._pools = _Pools()
+        self._guards: weakref.WeakKeyDictionary[httpx.AsyncBaseTransport, AsyncGenerator[None, None]] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -68,7 +72,7 @@ class HttpxSender:
         with self._lock:
             if self._pid != os.getpid():
                 # A forked child must not touch the parent's sockets, not even to close them.
-                self._pid, self._pools = os.getpid(), weakref.WeakKeyDictionary()
+                self._pid, self._pools = os.getpid(), _Pools()
             pool = self._pools.get(loop)
             if pool is None:
                 pool = self._pools[loop] = self._new_pool(secure=url.scheme == "https")
@@ -86,15 +90,32 @@ class HttpxSender:
         )
         # A plain http pool never verifies anything; it is spared the 15 ms of building a context.
         verify = self._context if self._context is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+        pool = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+        self._guards[pool] = _close_with_the_loop(pool)
+        return pool
 
     async def aclose(self) -> None:
         """Close the pools; those of other event loops are left to their loops' end."""
         with self._lock:
-            pools, self._pools = self._pools, weakref.WeakKeyDictionary()
+            pools, self._pools = self._pools, _Pools()
             own = pools.get(asyncio.get_running_loop()) if self._pid == os.getpid() else None
         if own is not None:
-            await own.aclose()
+            await self._guards.pop(own).aclose()
+
+
+def _close_with_the_loop(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None, None]:
+    """Have the running loop close the pool when it ends, as it closes the async generators that began in it."""
+
+    async def guard() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await pool.aclose()
+
+    generator = guard()
+    with suppress(StopIteration):
+        generator.__anext__().send(None)
+    return generator
 
 
 class _HttpxReply:
