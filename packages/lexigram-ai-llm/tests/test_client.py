@@ -80,7 +80,9 @@ async def test_a_call_sends_what_the_caller_said_and_returns_the_whole_answer(ma
 
 
 async def test_a_stream_folds_to_the_same_answer(make_client: Any) -> None:
-    stream = make_client(replying(body=STREAM, **{"content-type": "text/event-stream", "x-request-id": "r-1"})).stream_chat(USER)
+    stream = make_client(
+        replying(body=STREAM, **{"content-type": "text/event-stream", "x-request-id": "r-1"})
+    ).stream_chat(USER)
     chunks = [chunk async for chunk in stream]
     assert "".join(c.delta for c in chunks) == "Hello"
     completion = stream.outcome.unwrap()
@@ -128,7 +130,11 @@ async def test_an_unknown_api_is_an_err_that_lists_the_known_ones(make_client: A
 @pytest.mark.parametrize(
     ("status", "body", "cls"),
     [
-        (401, b'{"error":{"message":"bad key","type":"invalid_request_error","code":"invalid_api_key"}}', LLMAuthenticationError),
+        (
+            401,
+            b'{"error":{"message":"bad key","type":"invalid_request_error","code":"invalid_api_key"}}',
+            LLMAuthenticationError,
+        ),
         (429, b'{"error":{"message":"slow down"}}', LLMRateLimitError),
         (500, b"oops", ProviderServerError),
         (502, b"<html><h1>Bad gateway</h1></html>", ProviderServerError),
@@ -145,13 +151,15 @@ async def test_an_unknown_api_is_an_err_that_lists_the_known_ones(make_client: A
         (200, b'{"error": {"message": "overloaded", "code": 502}}', LLMError),
     ],
 )
-async def test_every_bad_reply_is_a_typed_err_for_calls_and_streams_alike(make_client: Any, status: int, body: bytes, cls: type[LLMError]) -> None:
+async def test_every_bad_reply_is_a_typed_err_for_calls_and_streams_alike(
+    make_client: Any, status: int, body: bytes, cls: type[LLMError]
+) -> None:
     client: LLMClient = make_client(replying(status, body, **{"retry-after": "2", "x-request-id": "r-7"}))
     whole, streamed = await client.complete(USER), await client.stream_chat(USER).completion()
     for result in (whole, streamed):
         assert isinstance(result, Err), result
         error = result.err_value
-        empty = result is streamed and body in (b"", b"null")  # as a stream: no event at all
+        empty = result is streamed and status == 200 and body in (b"", b"null")  # no event at all
         assert isinstance(error, StreamError if empty else cls)
         assert (error.provider, error.model) == ("openai", "m-1")
         assert [a.outcome for a in error.attempts] == [error.code]
@@ -179,8 +187,12 @@ async def test_an_injected_async_client_is_used_and_follows_no_redirect(make_cli
     from lexigram.ai.llm import ClientConfig, ProviderRegistry
     from lexigram.ai.llm.factory import build_client
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(307, headers={"location": "/x"})), follow_redirects=True) as http:
-        client = build_client(ClientConfig(api_key="sk-x", model="m-1"), ProviderRegistry().get("openai"), transport=http)
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(307, headers={"location": "/x"})), follow_redirects=True
+    ) as http:
+        client = build_client(
+            ClientConfig(api_key="sk-x", model="m-1"), ProviderRegistry().get("openai"), transport=http
+        )
         result = await client.complete(USER)
         assert isinstance(result, Err)
         await client.close()
@@ -188,7 +200,9 @@ async def test_an_injected_async_client_is_used_and_follows_no_redirect(make_cli
 
 
 @pytest.mark.parametrize("cut", range(1, len(STREAM), 7))
-async def test_a_stream_cut_anywhere_before_its_finish_is_an_error_with_the_text_so_far(make_client: Any, cut: int) -> None:
+async def test_a_stream_cut_anywhere_before_its_finish_is_an_error_with_the_text_so_far(
+    make_client: Any, cut: int
+) -> None:
     finished = STREAM.index(b'"stop"') + len(b'"stop"}]}')
     stream = make_client(replying(body=STREAM[:cut])).stream_chat(USER)
     outcome = await stream.completion()
@@ -209,10 +223,12 @@ async def test_a_stream_cut_anywhere_before_its_finish_is_an_error_with_the_text
         (events(delta("Hel"), done=False) + b"data: {not json\n\ndata: x\n\n", DecodeError),
         (events(delta("Hel"), done=False) + b'data: {"a": "\xff"}\n\n', DecodeError),
         (events(delta("Hel"), done=False) + b'data: {"choices": 5}\n\n', DecodeError),
-        (events(delta("Hel"), done=False) + b"event: error\ndata: {\"error\": {\"message\": \"x\"}}\n\n", LLMError),
+        (events(delta("Hel"), done=False) + b'event: error\ndata: {"error": {"message": "x"}}\n\n', LLMError),
     ],
 )
-async def test_what_breaks_in_the_middle_keeps_the_text_so_far(make_client: Any, body: bytes, cls: type[LLMError]) -> None:
+async def test_what_breaks_in_the_middle_keeps_the_text_so_far(
+    make_client: Any, body: bytes, cls: type[LLMError]
+) -> None:
     outcome = await make_client(replying(body=body)).stream_chat(USER).completion()
     if cls is StreamError:
         assert isinstance(outcome, Ok)  # what follows [DONE] is not read
@@ -298,7 +314,9 @@ async def test_breaking_off_closes_the_connection(make_client: Any, loopback: St
         (Timeouts(total=0.3, idle=5), events(delta("Hel"), done=False), "total"),
     ],
 )
-async def test_a_stalled_stream_ends_at_the_deadline_whose_phase_it_names(make_client: Any, loopback: Start, timeouts: Timeouts, sent: bytes, phase: str) -> None:
+async def test_a_stalled_stream_ends_at_the_deadline_whose_phase_it_names(
+    make_client: Any, loopback: Start, timeouts: Timeouts, sent: bytes, phase: str
+) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HEAD + b"\r\n" + sent)
         while not reader.at_eof():

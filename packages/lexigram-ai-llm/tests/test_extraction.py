@@ -60,7 +60,9 @@ async def test_the_tries_are_bounded_and_all_causes_are_kept() -> None:
         (Completion("", finish_reason="content_filter"), LLMContentFilterError, None),
     ],
 )
-async def test_refusal_truncation_and_filter_are_told_apart_and_not_asked_again(reply: Completion, cls: type[Exception], reason: str | None) -> None:
+async def test_refusal_truncation_and_filter_are_told_apart_and_not_asked_again(
+    reply: Completion, cls: type[Exception], reason: str | None
+) -> None:
     llm = FakeLLM(reply)
     failed = await JSONExtractor(llm_client=llm).extract("x", schema=SCHEMA)
     assert isinstance(failed, Err)

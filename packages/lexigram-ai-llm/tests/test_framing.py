@@ -52,7 +52,20 @@ def test_sse_reads_what_servers_send_whole_and_byte_by_byte(data: bytes, expecte
     assert events(SSEDecoder(), *[data[i : i + 1] for i in range(len(data))]) == expected
 
 
-LINES = st.sampled_from([b"data: x", b"data:", b"data: {}", b"event: e", b": c", b"id: 1", b"", b"", b"\xef\xbb\xbf", b"data: \xf0\x9f\x98\x80"])
+LINES = st.sampled_from(
+    [
+        b"data: x",
+        b"data:",
+        b"data: {}",
+        b"event: e",
+        b": c",
+        b"id: 1",
+        b"",
+        b"",
+        b"\xef\xbb\xbf",
+        b"data: \xf0\x9f\x98\x80",
+    ]
+)
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 STREAM = st.lists(st.tuples(LINES, ENDS), max_size=30).map(lambda lines: b"".join(a + b for a, b in lines))
 
@@ -64,13 +77,19 @@ def test_sse_gives_the_same_events_for_any_chunking(data: bytes, places: list[in
     assert events(SSEDecoder(), *cut(data, places)) == events(SSEDecoder(), data)
 
 
-@given(st.lists(st.text(alphabet=st.characters(blacklist_characters="\r\n\0"), max_size=20), max_size=8), st.lists(st.integers(0, 10_000), max_size=20))
+@given(
+    st.lists(st.text(alphabet=st.characters(blacklist_characters="\r\n\0"), max_size=20), max_size=8),
+    st.lists(st.integers(0, 10_000), max_size=20),
+)
 def test_sse_gives_back_the_data_that_was_written(texts: list[str], places: list[int]) -> None:
     data = b"".join(b"data: " + t.encode() + b"\n\n" for t in texts)
     assert events(SSEDecoder(), *cut(data, places)) == [(None, t.encode()) for t in texts]
 
 
-@given(st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=8), st.lists(st.integers(0, 10_000), max_size=20))
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.integers(), max_size=3), max_size=8),
+    st.lists(st.integers(0, 10_000), max_size=20),
+)
 def test_ndjson_gives_the_same_lines_for_any_chunking(values: list[dict[str, int]], places: list[int]) -> None:
     data = b"".join(json.dumps(v).encode() + b"\n" for v in values)
     for body in (data, data.replace(b"\n", b"\r\n"), data.rstrip(b"\n")):
@@ -89,7 +108,9 @@ def test_an_event_above_the_limit_is_a_typed_error_however_it_comes(decoder: typ
 
 
 @pytest.mark.parametrize("decoder", [SSEDecoder, NDJSONDecoder])
-def test_a_giant_event_in_small_pieces_is_searched_once(decoder: type[SSEDecoder], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_giant_event_in_small_pieces_is_searched_once(
+    decoder: type[SSEDecoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Work is counted, not timed: the buffer may be searched from the last piece on only.
     fresh = decoder()
     fresh.feed(b"data: ")

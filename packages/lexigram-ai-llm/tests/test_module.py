@@ -71,7 +71,9 @@ async def test_a_service_gets_the_client_injected() -> None:
         ({"provider": "groq", "model": "m"}, {"OPENAI_API_KEY": "sk-wrong", "GROQ_API_KEY": "sk-groq"}, "sk-groq", "m"),
     ],
 )
-async def test_settings_are_merged_field_by_field(explicit: dict[str, Any], env: dict[str, str], key: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_settings_are_merged_field_by_field(
+    explicit: dict[str, Any], env: dict[str, str], key: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     seen: list[httpx.Request] = []
@@ -107,7 +109,10 @@ async def boot(**fields: Any) -> None:
         ({"model": "m"}, r"openai needs an API key.*\n.*LEX_AI_LLM__API_KEY, OPENAI_API_KEY.*~/.lexigram/keys/openai"),
         ({"provider": "nobody"}, "there is no provider 'nobody'"),
         ({"provider": "opnai"}, "did you mean 'openai'"),
-        ({"provider": "openai", "registry": ProviderRegistry(discover=False)}, r'pip install "lexigram-ai-llm\[openai\]"'),
+        (
+            {"provider": "openai", "registry": ProviderRegistry(discover=False)},
+            r'pip install "lexigram-ai-llm\[openai\]"',
+        ),
         ({"provider": "groq", "api_key": "k"}, r"groq has no default model.*\n.*LEX_AI_LLM__MODEL"),
         ({"provider": "openai_compatible", "model": "m"}, "needs the address of its server"),
         ({"provider": "cloudflare", "api_key": "k", "model": "m"}, "needs the setting 'account_id'"),
@@ -135,7 +140,9 @@ async def test_a_mistake_in_the_provider_is_one_clear_message_at_boot(fields: di
         ({"LEX_AI_LLM__API_KEY": "sk-\r\nx"}, "LEX_AI_LLM__API_KEY"),
     ],
 )
-async def test_a_mistake_in_a_setting_is_one_clear_message_at_boot(env: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mistake_in_a_setting_is_one_clear_message_at_boot(
+    env: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -158,14 +165,18 @@ async def test_a_provider_of_ones_own_is_used_by_its_name() -> None:
     made = FakeLLM("from mine")
     registry.register("my_provider", client=lambda config: made)
     registry.register("my_proxy", like="openai", base_url="https://proxy.example/v1")
-    async with Application(modules=[LLMModule.configure(ClientConfig(provider="my_provider"), registry=registry)]) as app:
+    async with Application(
+        modules=[LLMModule.configure(ClientConfig(provider="my_provider"), registry=registry)]
+    ) as app:
         llm = await app.container.resolve(LLMClientProtocol)
         assert (await llm.complete(USER)).unwrap().content == "from mine"
     assert made.closed
     seen: list[httpx.Request] = []
     registry = ProviderRegistry()
     registry.register("my_proxy", like="openai", base_url="https://proxy.example/v1", key_env=("MY_KEY",))
-    module = LLMModule.configure({"provider": "my_proxy", "model": "m", "api_key": "k"}, registry=registry, transport=capturing(seen))
+    module = LLMModule.configure(
+        {"provider": "my_proxy", "model": "m", "api_key": "k"}, registry=registry, transport=capturing(seen)
+    )
     async with Application(modules=[module]) as app:
         await (await app.container.resolve(LLMClientProtocol)).complete(USER)
     assert seen[0].url.host == "proxy.example"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-
 import pydantic
 import pytest
 from typing_extensions import TypedDict

@@ -22,7 +22,15 @@ def test_installed_packages_bring_their_rows() -> None:
 def test_a_vendor_of_ones_own_is_one_row() -> None:
     registry = ProviderRegistry()
     chat = registry.get("openai").dialects["chat"]
-    registry.register(Vendor(name="mine", dialects={"chat": chat}, base_url="https://llm.example/v1", key_env=("MINE_KEY",), aliases=("my-llm",)))
+    registry.register(
+        Vendor(
+            name="mine",
+            dialects={"chat": chat},
+            base_url="https://llm.example/v1",
+            key_env=("MINE_KEY",),
+            aliases=("my-llm",),
+        )
+    )
     assert registry.get("my-llm").name == "mine"
 
 

@@ -19,7 +19,7 @@ from lexigram.ai.llm.repair import NotJSON, read_json
         ("[1, 2]", [1, 2]),
         ('"text"', "text"),
         ('Here it is:\n```json\n{"a": [1, {"b": 2}]}\n```\nDone.', {"a": [1, {"b": 2}]}),
-        ('```\n[1]\n```', [1]),
+        ("```\n[1]\n```", [1]),
         ('Sure! {"a": "x}y"} Hope that helps {', {"a": "x}y"}),
         ('{"a": 1,}', {"a": 1}),
         ("[1, 2,]", [1, 2]),
@@ -55,7 +55,12 @@ def test_without_repair_only_true_json_is_read() -> None:
         read_json("{'a': 1}", repair=False)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3),
+    )
+)
 def test_true_json_is_read_exactly_also_inside_prose(value: Any) -> None:
     assert read_json(json.dumps(value)) == value
     if isinstance(value, dict | list):

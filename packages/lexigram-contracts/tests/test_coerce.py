@@ -123,6 +123,12 @@ def test_tools_as_values_openai_dicts_flat_dicts_and_vendor_tools() -> None:
         ToolDefinition("c", "d", schema),
         ProviderTool({"type": "web_search"}),
     )
+    with pytest.raises(
+        InvalidMessageError, match=r"tools\[0\]: unknown key 'descripton' \(did you mean 'description'\?\)"
+    ):
+        coerce_tools([{"name": "f", "descripton": "x"}])
+    with pytest.raises(InvalidMessageError, match=r"tools\[0\]: unknown key 'cache_control'"):
+        coerce_tools([{"type": "function", "function": {"name": "f"}, "cache_control": {}}])
     with pytest.raises(InvalidMessageError, match=r"tools\[0\].name"):
         coerce_tools([{"description": "x"}])
 

@@ -235,7 +235,7 @@ class LLMClient:
                             return
                     events = decoder.feed(data) if data else decoder.flush()
                     for name, payload in events:
-                        if payload == b"[DONE]":
+                        if payload[:6] == b"[DONE]":
                             state.finished = state.closed = True
                             break
                         try:

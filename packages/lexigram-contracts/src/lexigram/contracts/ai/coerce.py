@@ -49,6 +49,8 @@ _MESSAGE_KEYS = {
     "function_call", "audio", "annotations",
 }  # fmt: skip
 
+_TOOL_KEYS = {"name", "description", "parameters", "strict"}
+
 
 def coerce_messages(messages: object) -> tuple[ChatMessage, ...]:
     """Return the messages as values.
@@ -320,6 +322,13 @@ def _tool(tool: object, path: str) -> ToolDefinition | ProviderTool:
     if data.get("type", "function") != "function":
         return ProviderTool(data)
     body = cast("Mapping[str, Any]", data.get("function", data))
+    known = _TOOL_KEYS if body is not data else {*_TOOL_KEYS, "type"}
+    unknown = [k for k in body if k not in known] + [
+        k for k in data if body is not data and k not in ("type", "function")
+    ]
+    if unknown:
+        hint = "what only the vendor knows is passed as it is with ProviderTool"
+        raise InvalidMessageError(f"unknown key {_named(unknown[0], known)}", path=path, hint=hint)
     name = body.get("name")
     if not isinstance(name, str) or not name:
         raise InvalidMessageError("is missing", path=f"{path}.name")

@@ -13,11 +13,21 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from lexigram.contracts.ai.completion import Completion, StreamChunk
 from lexigram.contracts.ai.errors import LLMError
+from lexigram.contracts.ai.protocols import Embeddings
 from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.contracts.values import JSON
-from lexigram.contracts.wire.http import HttpRequest, HttpResponse
+from lexigram.contracts.wire.http import Flow, HttpRequest, HttpResponse
 
-__all__ = ["Dialect", "Endpoint", "Framing", "Quirks", "StreamState"]
+__all__ = [
+    "CountingDialect",
+    "Dialect",
+    "EmbeddingDialect",
+    "Endpoint",
+    "FlowDialect",
+    "Framing",
+    "Quirks",
+    "StreamState",
+]
 
 Framing: TypeAlias = Literal["sse", "sse-text", "ndjson", "aws-eventstream", "json-array"]
 """How a stream is cut into events. With ``sse-text`` the data of an event is text, else it is JSON."""
@@ -129,4 +139,59 @@ class Dialect(Protocol):
 
     def decode_event(self, name: str | None, data: Any, state: Any) -> Sequence[StreamChunk]:
         """Return what one event adds; events of unknown kinds add nothing."""
+        ...
+
+
+class FlowDialect(Dialect, Protocol):
+    """A dialect in which some calls take several exchanges (create, then poll)."""
+
+    def encode_flow(self, request: CompletionRequest, endpoint: Endpoint) -> Flow[Completion] | None:
+        """Return the flow of a whole (not streamed) call, or None where one exchange will do.
+
+        A flow that is sent a reply other than 2xx raises the error that its own ``decode_error`` gives.
+        """
+        ...
+
+
+class CountingDialect(Dialect, Protocol):
+    """A dialect whose vendors count a request's tokens themselves."""
+
+    def encode_count(self, request: CompletionRequest, endpoint: Endpoint) -> HttpRequest:
+        """Return the request that asks for the count."""
+        ...
+
+    def decode_count(self, body: JSON, endpoint: Endpoint) -> int:
+        """Return the input tokens."""
+        ...
+
+
+class EmbeddingDialect(Protocol):
+    """The functions of an embeddings API."""
+
+    @property
+    def NAME(self) -> str:
+        """E.g. ``openai.embeddings``."""
+        ...
+
+    @property
+    def MAX_BATCH(self) -> int:
+        """Most texts of one request."""
+        ...
+
+    def encode_embeddings(
+        self, texts: Sequence[str], model: str, dimensions: int | None, endpoint: Endpoint
+    ) -> HttpRequest:
+        """Return the request for one batch.
+
+        Raises:
+            InvalidRequestError: when the vendor cannot shorten vectors and ``dimensions`` is given.
+        """
+        ...
+
+    def decode_embeddings(self, body: JSON, endpoint: Endpoint) -> Embeddings:
+        """Return the vectors in the order of the texts."""
+        ...
+
+    def decode_error(self, response: HttpResponse, body: JSON, endpoint: Endpoint) -> LLMError:
+        """Return the typed error of a reply that is not 2xx."""
         ...

@@ -20,17 +20,13 @@ from typing import Any, Final, cast
 from lexigram.contracts.ai.errors import (
     DecodeError,
     InvalidRequestError,
-    LLMAuthenticationError,
-    LLMContentFilterError,
     LLMError,
-    LLMPermissionError,
     LLMQuotaExceededError,
     LLMRateLimitError,
-    ModelNotFoundError,
-    ProviderOverloadedError,
     ProviderServerError,
     TokenLimitError,
 )
+from lexigram.contracts.wire._error_kinds import LIMITS, NOT_RETRYABLE_5XX, REQUESTED, classify, first_number
 
 __all__ = [
     "ErrorBody",
@@ -207,7 +203,7 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-_WORD_KEYS: Final = ("code", "type", "status", "id", "error_type", "object", "reason")
+_WORD_KEYS: Final = ("code", "type", "status", "error_type", "object", "reason")
 _STATUS_KEYS: Final = ("code", "status_code", "raw_status_code", "status")
 
 
@@ -227,43 +223,43 @@ def read_error(body: object) -> ErrorBody:
     message = ""
     candidates: list[object] = [error] if isinstance(error, str) else []
     for level in levels:
-        candidates += [level.get(k) for k in ("message", "detail", "msg", "title", "detailMessage")]
+        candidates += [level.get(k) for k in ("message", "detail", "msg", "title", "detailMessage", "errors")]
     for candidate in candidates:
         message = _text_of(candidate)
         if message:
             break
     details = inner.get("details")
-    if (
-        isinstance(details, list)
-        and isinstance(first := cast("list[object]", details)[0] if details else None, Mapping)
-        and "loc" in first
-    ):
-        message = f"{message} ({_text_of(cast('object', details))})"
+    places = _places(details)
     words, retry_after = _words(levels, details)
-    code = inner.get("code")
-    kind = inner.get("type") if inner is not outer or outer.get("type") != "error" else None
-    word = next(
-        (
-            str(w)
-            for w in (code, kind, inner.get("error_type"), inner.get("status"), inner.get("id"))
-            if isinstance(w, str | int) and w != ""
-        ),
-        None,
-    )
     status = next((s for level in levels for s in map(_status_of, [level.get(k) for k in _STATUS_KEYS]) if s), None)
+    message = f"{message} ({places})" if places else message
     upstream = _upstream(inner)
     if upstream is not None:
         words |= upstream[1]
         message = f"{message} ({upstream[0]})" if upstream[0] else message
     return ErrorBody(
         message=message,
-        code=word,
+        code=_own_word(inner),
         words=words,
         status=status,
         context_limit=_count(inner.get("n_ctx")),
         context_requested=_count(inner.get("n_prompt_tokens")),
         retry_after=retry_after,
     )
+
+
+def _own_word(error: Mapping[str, Any]) -> str | None:
+    for name in ("code", "type", "error_type", "status"):
+        word = error.get(name)
+        if isinstance(word, str | int) and not isinstance(word, bool) and word != "":
+            return str(word)
+    return None
+
+
+def _places(details: object) -> str:
+    """The places that a validator complains of (Azure AI: ``details`` with ``loc`` and ``msg``), or nothing."""
+    items = cast("list[object]", details) if isinstance(details, list) else []
+    return _text_of([i for i in items if isinstance(i, Mapping) and "loc" in i])
 
 
 def _words(levels: Sequence[Mapping[str, Any]], details: object) -> tuple[frozenset[str], float | None]:
@@ -306,153 +302,6 @@ def _upstream(error: Mapping[str, Any]) -> tuple[str, frozenset[str]] | None:
     return (f"{who}: {text}" if isinstance(who, str) and text else text or str(who)), words
 
 
-# -- meaning
-
-_FILTER_WORDS: Final = frozenset(
-    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed", "datainspectionfailed",
-     "moderation_blocked", "content_filtered", "sensitive_words_detected", "content_policy", "1301"}
-)  # fmt: skip
-_AUTH_WORDS: Final = frozenset(
-    {"invalid_api_key", "api_key_invalid", "authentication_error", "invalid_authentication_error", "invalidapikey", "unauthenticated",
-     "unauthorized", "incorrect_api_key", "wrong_api_key", "invalidsignatureexception", "expiredtokenexception",
-     "unrecognizedclientexception", "missingauthenticationtokenexception", "incompletesignatureexception", "api_key_service_blocked"}
-)  # fmt: skip
-_QUOTA_WORDS: Final = frozenset(
-    {"insufficient_quota", "billing_hard_limit_reached", "contract_spend_limit_reached", "billing_not_active", "insufficient_balance",
-     "payment_required", "exceeded_current_quota_error", "arrearage", "insufficient_credits", "billing_error"}
-)  # fmt: skip
-_TOKEN_WORDS: Final = frozenset(
-    {"context_length_exceeded", "exceed_context_size_error", "too_many_tokens", "too_many_prompt_tokens", "request_too_large",
-     "prompt_too_long", "model_context_window_exceeded", "context_window_exceeded", "string_above_max_length", "input_too_long"}
-)  # fmt: skip
-_MODEL_WORDS: Final = frozenset(
-    {"model_not_found", "model_decommissioned", "invalid_model", "deploymentnotfound", "unknown_model", "model_not_available",
-     "modelnotfound", "model_not_exist", "unsupported_model", "model_not_found_error"}
-)  # fmt: skip
-_RATE_WORDS: Final = frozenset(
-    {"rate_limit_exceeded", "rate_limit_error", "rate_limited", "resource_exhausted", "throttlingexception", "too_many_requests",
-     "requests", "tokens", "429"}
-)  # fmt: skip
-_OVERLOAD_WORDS: Final = frozenset(
-    {"overloaded_error", "overloaded", "engine_overloaded", "engine_overloaded_error", "server_overloaded", "serviceunavailableexception",
-     "service_unavailable", "unavailable", "modelnotreadyexception"}
-)  # fmt: skip
-_SERVER_WORDS: Final = frozenset(
-    {"server_error", "internal_error", "internal_server_error", "api_error", "internal", "internalserverexception"}
-)
-_REQUEST_WORDS: Final = frozenset(
-    {
-        "invalid_request_error",
-        "invalid_argument",
-        "validationexception",
-        "bad_request",
-        "tool_use_failed",
-        "invalid_tool_generation",
-    }
-)
-
-_FILTER_TEXT = re.compile(
-    r"content management policy|violates? (?:our )?usage (?:guidelines|policies)|your input was flagged|content[ _]policy",
-    re.IGNORECASE,
-)
-_AUTH_TEXT = re.compile(
-    r"api key not valid|invalid api key|incorrect api key|api key (?:is )?(?:expired|invalid)", re.IGNORECASE
-)
-_QUOTA_TEXT = re.compile(
-    r"exceeded your current quota|insufficient (?:balance|credits?|quota)|credit balance is too low|requires more credits|out of credits",
-    re.IGNORECASE,
-)
-_TOKEN_TEXT = re.compile(
-    r"maximum context length|context[ _](?:length|window|size)[^.]{0,60}exceed|exceeds?[^.]{0,60}context (?:length|window|size)"
-    r"|(?:prompt|input|total length of all messages|request) is too (?:long|large)|prompt too long|too many tokens|token limit reached"
-    r"|exceeds the maximum number of tokens|reduce the length of the (?:messages|prompt|input)|range of input length should be",
-    re.IGNORECASE,
-)
-_MODEL_TEXT = re.compile(
-    r"\bmodel\b[^\n]{0,160}?(?:not found|does(?: not|n't) exist|not exist\b|no longer|deprecated|decommissioned|retired|was removed|has ended|identifier is invalid)"
-    r"|(?:no such|unknown|invalid) model\b|model not found|not a valid model|no endpoints found for |deployment for this resource does not exist|^model: ",
-    re.IGNORECASE,
-)
-_OVERLOAD_TEXT = re.compile(
-    r"overloaded|throttled|no capacity|over capacity|at capacity|try again later", re.IGNORECASE
-)
-_N = r"(\d[\d,]{0,14})"
-_LIMITS = tuple(
-    re.compile(p, re.IGNORECASE)
-    for p in (
-        rf"maximum context length (?:is|of) {_N}", rf"{_N} maximum context length", rf"tokens > {_N} maximum",
-        rf"maximum number of tokens allowed \({_N}\)", rf"available context size \({_N}", rf"cannot exceed {_N}", rf"context (?:length|window|size)(?: is| of)? \(?{_N}",
-        rf"\blimit:? {_N}",
-    )
-)  # fmt: skip
-_REQUESTED = tuple(
-    re.compile(p, re.IGNORECASE)
-    for p in (
-        rf"you requested (?:about )?{_N}", rf"resulted in {_N} tokens", rf"{_N} tokens > ", rf"token count \({_N}\)",
-        rf"request \({_N} tokens\)", rf"contains (?:at least )?{_N} (?:input )?tokens", rf"received {_N}", rf"\brequested:? {_N}",
-    )
-)  # fmt: skip
-
-
-def _first_number(patterns: Sequence[re.Pattern[str]], text: str) -> int | None:
-    for pattern in patterns:
-        found = pattern.search(text)
-        if found is not None:
-            return int(found.group(1).replace(",", ""))
-    return None
-
-
-_NOT_RETRYABLE_5XX: Final = frozenset({501, 505, 507, 511})
-
-
-def _classify(status: int | None, words: frozenset[str], text: str, *, wait_hint: bool) -> type[LLMError] | None:
-    """Decide the class. A status class that is about load or the server is never talked into a client's fault."""
-    client_side = status is None or (400 <= status < 500 and status != 429)
-    if client_side and (words & _FILTER_WORDS or _FILTER_TEXT.search(text)):
-        return LLMContentFilterError
-    if status == 401 or (client_side and (words & _AUTH_WORDS or _AUTH_TEXT.search(text))):
-        return LLMAuthenticationError
-    if (client_side or status == 429) and (
-        status == 402 or words & _QUOTA_WORDS or (_QUOTA_TEXT.search(text) and not wait_hint)
-    ):
-        return LLMQuotaExceededError
-    if status == 413 or words & _TOKEN_WORDS or (status != 429 and _TOKEN_TEXT.search(text)):
-        return TokenLimitError
-    if (
-        client_side
-        and status != 403
-        and (words & _MODEL_WORDS or (status in (400, 404, 410, 422, None) and _MODEL_TEXT.search(text)))
-    ):
-        return ModelNotFoundError
-    if status is not None:
-        return _by_status(status, words)
-    return _by_word(words, text)
-
-
-def _by_status(status: int, words: frozenset[str]) -> type[LLMError]:
-    if status == 403:
-        return LLMPermissionError
-    if status == 429:
-        return LLMRateLimitError
-    if status in (503, 529) or (status >= 500 and words & _OVERLOAD_WORDS):
-        return ProviderOverloadedError
-    if status >= 500 or status in (408, 409, 425):
-        return ProviderServerError
-    return InvalidRequestError if status >= 400 else DecodeError
-
-
-def _by_word(words: frozenset[str], text: str) -> type[LLMError] | None:
-    if words & _RATE_WORDS:
-        return LLMRateLimitError
-    if words & _OVERLOAD_WORDS or _OVERLOAD_TEXT.search(text):
-        return ProviderOverloadedError
-    if words & _SERVER_WORDS:
-        return ProviderServerError
-    if words & {"permission_denied", "permission_error", "forbidden", "accessdeniedexception"}:
-        return LLMPermissionError
-    return InvalidRequestError if words & _REQUEST_WORDS else None
-
-
 def error_for_status(
     status: int | None,
     message: str,
@@ -488,7 +337,7 @@ def error_for_status(
     decide = words | {w.lower() for w in (provider_code, kind) if w}
     hint = retry_after_seconds(headers)
     waits = [w for w in (hint, retry_after) if w is not None]
-    cls = _classify(status, decide, text, wait_hint=retry_after is not None) or default
+    cls = classify(status, decide, text, wait_hint=retry_after is not None) or default
     may_retry = _may_retry(cls, status, headers)
     fields: dict[str, Any] = {
         "provider": provider,
@@ -501,8 +350,8 @@ def error_for_status(
     if waits and (cls is LLMRateLimitError or status is None or status >= 500 or status in (408, 409, 425)):
         fields["retry_after"] = max(waits)
     if cls is TokenLimitError:
-        fields["limit"] = limit if limit is not None else _first_number(_LIMITS, text)
-        fields["requested"] = requested if requested is not None else _first_number(_REQUESTED, text)
+        fields["limit"] = limit if limit is not None else first_number(LIMITS, text)
+        fields["requested"] = requested if requested is not None else first_number(REQUESTED, text)
     if cls is DecodeError and status is not None and 300 <= status < 400:
         fields["reason"] = "redirect"
     if cls is InvalidRequestError and status in (404, 405):
@@ -512,7 +361,7 @@ def error_for_status(
 
 def _may_retry(cls: type[LLMError], status: int | None, headers: Mapping[str, str]) -> bool | None:
     said = headers.get("x-should-retry")
-    if said == "false" or status in _NOT_RETRYABLE_5XX:
+    if said == "false" or status in NOT_RETRYABLE_5XX:
         return False
     if said == "true" and cls is not LLMQuotaExceededError:
         return True

@@ -8,9 +8,22 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from lexigram.contracts.values import JSON
 
-__all__ = ["AuthScheme", "Flow", "HeaderAuth", "HttpRequest", "HttpResponse", "NoAuth", "Sleep"]
+__all__ = ["AuthScheme", "Flow", "HeaderAuth", "HttpRequest", "HttpResponse", "Loss", "NoAuth", "Signer", "Sleep"]
 
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something of the caller's request that does not go out as it was given, though the request is sent.
+
+    Attributes:
+        path: what, e.g. ``messages[1].parts[0]`` or ``response_format.schema.properties.age.minimum``.
+        reason: why, and what happens instead, in one sentence.
+    """
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,8 @@ class HttpRequest:
         headers: beyond what the engine adds (host, length, content type, user agent); no key.
         json: the body as JSON values, or None.
         content: the body as bytes, where it is not JSON.
+        losses: what was left out or changed: parts that only another vendor understands, schema keywords that
+            this one does not take. Options are never lost: they are refused.
     """
 
     method: str
@@ -30,6 +45,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     json: JSON = None
     content: bytes | None = None
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +96,15 @@ class NoAuth:
     def apply(self, request: HttpRequest, secret: str) -> HttpRequest:
         """Return the request as it is."""
         return request
+
+
+class Signer(Protocol):
+    """Authenticates requests where one key in a header is not enough: short-lived tokens, signatures over the body."""
+
+    async def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """Return the headers to add. Fetching credentials happens off the event loop, and only when they expire.
+
+        Raises:
+            LLMAuthenticationError: when there are no valid credentials, saying where they are looked for.
+        """
+        ...

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lexigram.contracts.wire.dialect import Dialect, Quirks
-from lexigram.contracts.wire.http import AuthScheme, HeaderAuth
+from lexigram.contracts.wire.dialect import Dialect, EmbeddingDialect, Quirks
+from lexigram.contracts.wire.http import AuthScheme, HeaderAuth, Signer
 
 __all__ = ["ENTRY_POINT_GROUP", "Vendor", "VendorTable"]
 
@@ -29,6 +29,8 @@ class Vendor:
         key_env: environment variables in which its key is looked for, in order.
         key_required: whether a call without a key cannot succeed.
         auth: how the key goes on a request.
+        signer: makes, from the user's ``extra``, what authenticates requests when there is no key; None for most.
+        embeddings: its embeddings API, or None.
         quirks: how it differs from the dialect's reference.
         headers: further headers of every request.
         settings: names that it reads from the user's ``extra``, besides the placeholders of ``base_url``.
@@ -45,6 +47,8 @@ class Vendor:
     key_env: tuple[str, ...] = ()
     key_required: bool = True
     auth: AuthScheme = HeaderAuth()
+    signer: Callable[[Mapping[str, str]], Signer] | None = None
+    embeddings: EmbeddingDialect | None = None
     quirks: Quirks = Quirks()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: tuple[str, ...] = ()

@@ -53,19 +53,22 @@ class HttpxSender:
             "read": None,
             "write": timeouts.total,
         }
+        failure: LLMError
         try:
             if isinstance(self._injected, httpx.AsyncClient):
                 response = await self._injected.send(outgoing, stream=True, follow_redirects=False)
             else:
                 transport = self._injected or self._pool(url)
                 response = await transport.handle_async_request(outgoing)
+            return _HttpxReply(response, url.host)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-            raise _typed(error, url.host) from None
+            failure = _typed(error, url.host)
         except RuntimeError as error:
             if "closed" not in str(error):
                 raise
-            raise ProviderConnectionError(f"the client or its event loop is closed: {error}", reason="closed") from None
-        return _HttpxReply(response, url.host)
+            failure = ProviderConnectionError("the client or its event loop is closed", reason="closed")
+        # Raised out here, the typed error does not drag httpx's along, which holds the request and its key.
+        raise failure
 
     def _pool(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         loop = asyncio.get_running_loop()
@@ -137,9 +140,10 @@ class _HttpxReply:
             async for data in self._chunks:
                 if data:
                     return data
+            return b""
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _typed(error, self._host) from None
-        return b""
+            failure = _typed(error, self._host)
+        raise failure
 
     async def read(self, limit: int) -> bytes:
         declared = self.headers.get("content-length", "")

@@ -1,0 +1,5 @@
+"""The OpenAI wire dialects and the table of vendors that speak them. Pure: no I/O, no third-party import."""
+
+from lexigram.ai.openai.vendors import vendors
+
+__all__ = ["vendors"]
