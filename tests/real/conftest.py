@@ -16,14 +16,11 @@ from lexigram.ai.llm import ClientConfig, Limits, LLMModule
 from lexigram.ai.llm.local import LlamaServer
 from lexigram.app import Application
 from lexigram.contracts.ai import LLMClientProtocol
-from lexigram.contracts.ai.errors import LLMError, ProviderConnectionError
+from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.result import Result
 
 CONTEXT = 16_384
 HELLO = [{"role": "user", "content": "Hello"}]
-
-ONE_CALL_A_CONNECTION = Limits(idle_connections=0)
-"""For tests that need every single call to come through: see :func:`ask`."""
 
 
 def config_for(server: LlamaServer, **settings: Any) -> ClientConfig:
@@ -40,18 +37,15 @@ async def resolved(config: ClientConfig, limits: Limits | None = None) -> AsyncI
 
 
 async def ask(llm: LLMClientProtocol, seed: int, *, streamed: bool = False) -> Result[str, LLMError]:
-    """Return the text of a short answer, over a client that keeps its connections alive.
+    """Return the text of a short answer.
 
-    After about one stream in several hundred, llama.cpp closes the kept-alive connection while the next request is on
-    its way. Without a retry policy that is a connection error, so the question is asked again here.
+    After about one stream in two hundred, llama.cpp closes the kept-alive connection while the next request is on its
+    way; the transport sends it again.
     """
     options: dict[str, Any] = {"seed": seed, "temperature": 0.8, "max_tokens": 40}
-    while True:
-        stream = llm.stream_chat(HELLO, **options)
-        result = await (stream.completion() if streamed else llm.complete(HELLO, **options))
-        error = result.err()
-        if not (isinstance(error, ProviderConnectionError) and error.reason == "closed"):
-            return result.map(lambda completion: completion.content)
+    stream = llm.stream_chat(HELLO, **options)
+    result = await (stream.completion() if streamed else llm.complete(HELLO, **options))
+    return result.map(lambda completion: completion.content)
 
 
 def connections_to(server: LlamaServer) -> int:
@@ -85,18 +79,11 @@ def server(cache_dir: Path) -> Iterator[LlamaServer]:
 @pytest.fixture
 def open_client(server: LlamaServer) -> Callable[..., AbstractAsyncContextManager[LLMClientProtocol]]:
     """Return what opens a client of the server with further settings."""
-    return lambda **settings: resolved(config_for(server, **settings), ONE_CALL_A_CONNECTION)
+    return lambda **settings: resolved(config_for(server, **settings))
 
 
 @pytest.fixture
 async def llm(server: LlamaServer) -> AsyncIterator[LLMClientProtocol]:
-    """A client that opens a connection for every call."""
-    async with resolved(config_for(server), ONE_CALL_A_CONNECTION) as client:
-        yield client
-
-
-@pytest.fixture
-async def keeping_llm(server: LlamaServer) -> AsyncIterator[LLMClientProtocol]:
-    """A client that keeps its connections alive, as by default."""
+    """A client of the server."""
     async with resolved(config_for(server)) as client:
         yield client

@@ -48,18 +48,18 @@ loop.close()
 """
 
 
-async def test_200_concurrent_calls_are_all_answered(server: LlamaServer, keeping_llm: LLMClientProtocol) -> None:
+async def test_200_concurrent_calls_are_all_answered(server: LlamaServer, llm: LLMClientProtocol) -> None:
     began = time.perf_counter()
-    answers, errors = partition(await asyncio.gather(*(ask(keeping_llm, i, streamed=i % 2 == 0) for i in range(200))))
+    answers, errors = partition(await asyncio.gather(*(ask(llm, i, streamed=i % 2 == 0) for i in range(200))))
     print(f"200 calls in {time.perf_counter() - began:.2f} s")
     assert errors == []
     assert len(answers) == 200
     assert len(set(answers)) > 100
 
 
-async def test_calls_in_a_row_share_a_connection(server: LlamaServer, keeping_llm: LLMClientProtocol) -> None:
+async def test_calls_in_a_row_share_a_connection(server: LlamaServer, llm: LLMClientProtocol) -> None:
     for seed in range(20):
-        assert (await ask(keeping_llm, seed)).is_ok()
+        assert (await ask(llm, seed)).is_ok()
     assert connections_to(server) == 1
 
 
@@ -79,19 +79,19 @@ def test_one_client_serves_one_event_loop_after_another(server: LlamaServer) -> 
     assert [answer.is_ok() for answer in answers] == [True] * 3
 
 
-async def test_one_client_serves_two_event_loops_at_once(keeping_llm: LLMClientProtocol) -> None:
+async def test_one_client_serves_two_event_loops_at_once(llm: LLMClientProtocol) -> None:
     async def several() -> list[Result[str, LLMError]]:
-        return await asyncio.gather(*(ask(keeping_llm, seed) for seed in range(20)))
+        return await asyncio.gather(*(ask(llm, seed) for seed in range(20)))
 
     here, there = await asyncio.gather(several(), asyncio.to_thread(lambda: asyncio.run(several())))
     assert [answer.is_ok() for answer in here + there] == [True] * 40
 
 
-async def test_one_client_serves_four_threads_at_once(keeping_llm: LLMClientProtocol) -> None:
+async def test_one_client_serves_four_threads_at_once(llm: LLMClientProtocol) -> None:
     together = threading.Barrier(4)
 
     async def several() -> list[Result[str, LLMError]]:
-        return await asyncio.gather(*(ask(keeping_llm, seed, streamed=seed % 2 == 0) for seed in range(10)))
+        return await asyncio.gather(*(ask(llm, seed, streamed=seed % 2 == 0) for seed in range(10)))
 
     def work() -> list[Result[str, LLMError]]:
         together.wait()

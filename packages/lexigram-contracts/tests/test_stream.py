@@ -101,6 +101,17 @@ async def test_breaking_off_after_the_finish_reason_settles_ok() -> None:
     assert isinstance(stream.outcome, Ok)
 
 
+async def test_breaking_off_inside_a_with_block_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    source = Source()
+    async with source.stream() as stream:
+        async for _ in stream:
+            break
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert source.closed
+    assert caplog.records == []
+
+
 async def test_a_peeked_stream_can_be_read_on() -> None:
     source = Source()
     stream = source.stream()

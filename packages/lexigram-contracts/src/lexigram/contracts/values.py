@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Generic, NoReturn, TypeAlias, TypeVar
 
-__all__ = ["JSON", "JSONObject", "Secret"]
+__all__ = ["JSON", "JSONObject", "Sealed", "Secret"]
+
+T = TypeVar("T")
 
 JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
 """A value that JSON can write."""
@@ -16,20 +18,35 @@ JSONObject: TypeAlias = Mapping[str, JSON]
 _MASK: Final = "**********"
 
 
-class Secret:
-    """A string that shows itself only when asked by name.
+class Sealed(Generic[T]):
+    """A value that shows itself only when asked by name, for what holds a secret inside.
 
-    ``str``, ``repr``, ``format``, ``pickle`` and ``copy`` never give the value. Equality is by value.
+    ``str``, ``repr``, ``format``, ``pickle`` and ``copy`` never give it.
     """
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: T) -> None:
         self._value = value
 
-    def reveal(self) -> str:
+    def reveal(self) -> T:
         """Return the value itself, to be put on the wire and nowhere else."""
         return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{_MASK}')"
+
+    def __str__(self) -> str:
+        return _MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not pickled: make it again where it is needed")
+
+
+class Secret(Sealed[str]):
+    """A key or token. Equality is by value; an empty one is false."""
+
+    __slots__ = ()
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -45,6 +62,3 @@ class Secret:
 
     def __str__(self) -> str:
         return _MASK if self._value else ""
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        raise TypeError("a Secret is not pickled: pass the key again where it is needed")

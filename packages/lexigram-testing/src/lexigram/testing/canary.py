@@ -17,7 +17,7 @@ from lexigram.contracts.values import Secret
 
 __all__ = ["Canary", "SecretLeakError"]
 
-_VAULTS: Final = frozenset({"Secret", "SecretStr", "SecretBytes"})
+_VAULTS: Final = frozenset({"Secret", "Sealed", "SecretStr", "SecretBytes"})
 """Classes whose whole purpose is to hold a secret: they are asked for their texts and not opened."""
 _DEPTH: Final = 8
 _FRAGMENT: Final = 60

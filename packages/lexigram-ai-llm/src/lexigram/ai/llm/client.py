@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from typing_extensions import Unpack
 
@@ -26,10 +25,8 @@ from lexigram.contracts.ai.errors import (
     InvalidRequestError,
     LLMAuthenticationError,
     LLMError,
-    LLMTimeoutError,
     ProviderConnectionError,
     StreamError,
-    TimeoutPhase,
 )
 from lexigram.contracts.ai.fold import CompletionFold, chunks_of
 from lexigram.contracts.ai.protocols import Messages, Tools
@@ -37,16 +34,18 @@ from lexigram.contracts.ai.request import CompletionOptions, CompletionRequest, 
 from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Err, Ok, Result
-from lexigram.contracts.values import Secret
+from lexigram.contracts.values import Sealed, Secret
 from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
 
 __all__ = ["ClientDefaults", "LLMClient"]
 
 USER_AGENT: Final = "lexigram/0.1"
-ERROR_BODY_BYTES: Final = 1024 * 1024
 GRACE_AFTER_FINISH: Final = 2.0
 GRACE_AFTER_END: Final = 0.5
+_WHOLE_BODY: Final = (b"{", b"[", b"<")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +93,7 @@ class LLMClient:
         self._key = key
         self._limits = limits or Limits()
         self._check_server = check_server
+        self._fixed: Sealed[Mapping[str, str]] | None = None
 
     def __repr__(self) -> str:
         return f"<LLMClient {self.vendor.name} {self.defaults.model} at {self.endpoint.base_url}>"
@@ -119,34 +119,21 @@ class LLMClient:
         """
         request = self._request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
         started = time.monotonic()
-        timeouts = request.timeouts or self.defaults.timeouts
+        sender = self._sender
         try:
             dialect = self._dialect(request.api)
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=False), request.extra_headers)
+            reply = await sender.open(wire, request.timeouts or self.defaults.timeouts, stream=False)
             try:
-                async with asyncio.timeout(timeouts.total):
-                    reply = await self._sender.open(wire, timeouts)
-                    try:
-                        content = await reply.read(self._limits.body_bytes)
-                    finally:
-                        await reply.aclose()
-            except TimeoutError:
-                raise _timed_out("total", timeouts.total) from None
-            completion = self._decode(dialect, reply, content)
+                content = await reply.read()
+            finally:
+                await reply.aclose()
+            return Ok(self._completed(self._decode(dialect, reply, content), request.model, reply, started))
         except LLMError as error:
-            return Err(self._located(error, request.model, started))
-        attempt = Attempt(
-            self.vendor.name, request.model, "ok", duration=time.monotonic() - started, usage=completion.usage
-        )
-        return Ok(
-            replace(
-                completion,
-                model=completion.model or request.model,
-                provider=self.vendor.name,
-                request_id=request_id(reply.headers),
-                attempts=(attempt,),
-            )
-        )
+            failure = error
+        except sender.failures as error:
+            failure = sender.explain(error)
+        return Err(self._located(failure, request.model, started))
 
     def stream_chat(
         self,
@@ -173,22 +160,26 @@ class LLMClient:
         """Ask the vendor for something cheap within ``timeout`` seconds; a failure is a result."""
         started = time.monotonic()
         component = f"{self.vendor.name}:{self.defaults.model}"
+        sender = self._sender
         try:
             dialect = self._dialect(None)
             wire = self._wire(dialect.encode_health(self.endpoint), None)
-            async with asyncio.timeout(timeout):
-                reply = await self._sender.open(wire, Timeouts(total=timeout, connect=timeout))
-                try:
-                    content = await reply.read(self._limits.body_bytes)
-                finally:
-                    await reply.aclose()
+            reply = await sender.open(wire, Timeouts(total=timeout, connect=timeout), stream=False)
+            try:
+                content = await reply.read()
+            finally:
+                await reply.aclose()
             if reply.status in (401, 403) or reply.status >= 500:
                 raise self._error(dialect, reply, content)
-        except (LLMError, TimeoutError) as error:
-            said = error.message if isinstance(error, LLMError) else f"no reply within {timeout} s"
-            return HealthCheckResult(component, HealthStatus.UNHEALTHY, said, (time.monotonic() - started) * 1000)
+        except LLMError as error:
+            failure = error
+        except sender.failures as error:
+            failure = sender.explain(error)
+        else:
+            elapsed = (time.monotonic() - started) * 1000
+            return HealthCheckResult(component, HealthStatus.HEALTHY, None, elapsed, {"status": reply.status})
         elapsed = (time.monotonic() - started) * 1000
-        return HealthCheckResult(component, HealthStatus.HEALTHY, None, elapsed, {"status": reply.status})
+        return HealthCheckResult(component, HealthStatus.UNHEALTHY, failure.message, elapsed)
 
     async def close(self) -> None:
         """Close the connections that this client opened. Safe to call again."""
@@ -198,56 +189,50 @@ class LLMClient:
 
     async def _chunks(self, request: CompletionRequest, fold: CompletionFold) -> AsyncGenerator[StreamChunk, None]:
         started = time.monotonic()
-        clock = _StreamClock(request.timeouts or self.defaults.timeouts)
+        sender = self._sender
         try:
             dialect = self._dialect(request.api)
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=True), request.extra_headers)
-            async with clock.waiting():
-                reply = await self._sender.open(wire, clock.timeouts)
+            reply = await sender.open(wire, request.timeouts or self.defaults.timeouts, stream=True)
             try:
                 fold.request_id = request_id(reply.headers)
                 if not 200 <= reply.status < 300:
-                    async with clock.waiting():
-                        content = await reply.read(ERROR_BODY_BYTES)
-                    raise self._error(dialect, reply, content)
+                    raise self._error(dialect, reply, await reply.read())
+                data = await reply.next_chunk()
+                if dialect.FRAMING == "sse":
+                    while data.isspace():
+                        data += await reply.next_chunk()
+                    if data.lstrip()[:1] in _WHOLE_BODY:
+                        while more := await reply.next_chunk():
+                            data += more
+                        for chunk in chunks_of(self._decode(dialect, reply, data)):
+                            yield chunk
+                        return
                 state = dialect.new_stream_state(self.endpoint)
                 decoder = decoder_for(dialect.FRAMING, self._limits.event_bytes)
-                is_text = dialect.FRAMING == "sse-text"
-                first = True
-                while not state.closed:
-                    try:
-                        async with clock.waiting(GRACE_AFTER_FINISH if state.finished else None):
-                            data = await reply.chunk()
-                    except LLMTimeoutError:
-                        if state.finished and not clock.expired:
-                            break
-                        raise
-                    if first and data and dialect.FRAMING == "sse":
-                        stripped = data.lstrip()
-                        if not stripped:
-                            continue
-                        first = False
-                        if stripped[:1] in b"{[<":
-                            async with clock.waiting():
-                                content = data + await reply.read(self._limits.body_bytes)
-                            for chunk in chunks_of(self._decode(dialect, reply, content)):
-                                yield chunk
-                            return
-                    events = decoder.feed(data) if data else decoder.flush()
-                    for name, payload in events:
+                feed, decode, progress = decoder.feed, dialect.decode_event, reply.progress
+                read = bytes.decode if dialect.FRAMING == "sse-text" else loads
+                while True:
+                    for name, payload in feed(data) if data else decoder.flush():
                         if payload[:6] == b"[DONE]":
                             state.finished = state.closed = True
                             break
                         try:
-                            decoded = dialect.decode_event(name, payload.decode() if is_text else loads(payload), state)
+                            decoded = decode(name, read(payload), state)
                         except DecodeError:
                             if data:
                                 raise
                             continue  # the input ended in the middle of an event: the stream is cut, said below
                         for chunk in decoded:
-                            clock.progress()
+                            progress()
                             yield chunk
-                    if not data:
+                    if not data or state.closed:
+                        break
+                    if not state.finished:
+                        data = await reply.next_chunk()
+                    elif (rest := await _within(reply.next_chunk(), GRACE_AFTER_FINISH)) is not None:
+                        data = rest
+                    else:
                         break
                 if not state.finished:
                     raise StreamError(
@@ -258,14 +243,18 @@ class LLMClient:
                     )
                 elapsed = time.monotonic() - started
                 fold.attempts = (Attempt(self.vendor.name, request.model, "ok", duration=elapsed, usage=fold.usage),)
-                if state.closed:
-                    await _drain(reply)
+                if data:
+                    await _within(_drain(reply), GRACE_AFTER_END)
+                return
             finally:
                 await reply.aclose()
         except LLMError as error:
-            raise self._located(error, request.model, started) from None
+            failure = error
+        except sender.failures as error:
+            failure = sender.explain(error)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise self._located(_unreadable(error), request.model, started) from error
+            failure = _unreadable(error)
+        raise self._located(failure, request.model, started)
 
     # -- steps
 
@@ -308,21 +297,32 @@ class LLMClient:
         return dialect
 
     def _wire(self, request: HttpRequest, extra_headers: Mapping[str, str] | None) -> WireRequest:
-        if self._key is not None:
-            request = self.vendor.auth.apply(request, self._key.reveal())
-        elif self.vendor.key_required:
-            raise LLMAuthenticationError(
-                f"no API key for {self.vendor.name}", hint=f"set {' or '.join(self.vendor.key_env) or 'api_key'}"
-            )
-        headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
-        body = request.content
-        if body is None and request.json is not None:
+        body = request.content if request.content is not None else b""
+        plain = request.json is not None and not request.headers and not extra_headers
+        if request.json is not None:
             body = dumps(request.json)
+            if plain and self._fixed is not None:
+                return WireRequest(request.method, request.url, self._fixed.reveal(), body)
+        url = request.url
+        request = self._with_key(request)
+        headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
+        if request.json is not None:
             headers["content-type"] = "application/json"
         for source in (self.vendor.headers, request.headers, extra_headers or {}):
             for name, value in source.items():
                 headers[name.lower()] = value
+        if plain and request.url == url:
+            # The same for every plain call of this client: the transport prepares it once.
+            self._fixed = Sealed(headers)
         return WireRequest(request.method, request.url, headers, body)
+
+    def _with_key(self, request: HttpRequest) -> HttpRequest:
+        if self._key is not None:
+            return self.vendor.auth.apply(request, self._key.reveal())
+        if self.vendor.key_required:
+            hint = f"set {' or '.join(self.vendor.key_env) or 'api_key'}"
+            raise LLMAuthenticationError(f"no API key for {self.vendor.name}", hint=hint)
+        return request
 
     def _decode(self, dialect: Dialect, reply: Reply, content: bytes) -> Completion:
         if not 200 <= reply.status < 300:
@@ -345,6 +345,17 @@ class LLMClient:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise _unreadable(error) from error
+
+    def _completed(self, completion: Completion, model: str, reply: Reply, started: float) -> Completion:
+        """Fill in who answered, and the try that led here."""
+        elapsed = time.monotonic() - started
+        return replace(
+            completion,
+            model=completion.model or model,
+            provider=self.vendor.name,
+            request_id=request_id(reply.headers),
+            attempts=(Attempt(self.vendor.name, model, "ok", duration=elapsed, usage=completion.usage),),
+        )
 
     def _error(self, dialect: Dialect, reply: Reply, content: bytes) -> LLMError:
         if 300 <= reply.status < 400:
@@ -378,75 +389,19 @@ class LLMClient:
         return error
 
 
-class _StreamClock:
-    """The deadlines of one stream. Only content counts as progress, so that comments cannot keep it waiting."""
-
-    __slots__ = ("_content", "_loop", "_mark", "_total", "timeouts")
-
-    def __init__(self, timeouts: Timeouts) -> None:
-        self.timeouts = timeouts
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        self._total = now + timeouts.total if timeouts.total is not None else None
-        self._mark = now
-        self._content = False
-
-    @property
-    def expired(self) -> bool:
-        """Whether the total deadline has passed."""
-        return self._total is not None and self._loop.time() >= self._total
-
-    def progress(self) -> None:
-        self._content = True
-        self._mark = self._loop.time()
-
-    def waiting(self, grace: float | None = None) -> _Wait:
-        limit = self.timeouts.idle if self._content else self.timeouts.first_token
-        phase: TimeoutPhase = "idle" if self._content else "first_token"
-        when = self._mark + limit if limit is not None else None
-        if grace is not None and (when is None or self._loop.time() + grace < when):
-            when, limit, phase = self._loop.time() + grace, grace, "idle"
-        if self._total is not None and (when is None or self._total <= when):
-            when, limit, phase = self._total, self.timeouts.total, "total"
-        return _Wait(when, phase, limit)
-
-
-class _Wait:
-    """``asyncio.timeout_at`` whose expiry is the typed error."""
-
-    __slots__ = ("_limit", "_phase", "_timeout")
-
-    def __init__(self, when: float | None, phase: TimeoutPhase, limit: float | None) -> None:
-        self._timeout = asyncio.timeout_at(when)
-        self._phase: TimeoutPhase = phase
-        self._limit = limit
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *exc: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*exc)
-        except TimeoutError:
-            raise _timed_out(self._phase, self._limit) from None
+async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T | None:
+    """Return what the work gives, or None if it takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        return None
 
 
 async def _drain(reply: Reply) -> None:
-    """Read what follows the end, so that the connection can serve again; but do not wait long for it."""
-    with suppress(TimeoutError, LLMError):
-        async with asyncio.timeout(GRACE_AFTER_END):
-            while await reply.chunk():
-                pass
-
-
-def _timed_out(phase: TimeoutPhase, seconds: float | None) -> LLMTimeoutError:
-    said = {
-        "first_token": "no content came",
-        "idle": "the stream stalled",
-    }.get(phase, "the call was not finished")
-    return LLMTimeoutError(
-        f"{said} within {seconds:g} s" if seconds is not None else said, phase=phase, seconds=seconds
-    )
+    """Read what follows the end, so that the connection can serve again."""
+    while await reply.next_chunk():
+        pass
 
 
 def _unreadable(error: Exception) -> DecodeError:

@@ -67,7 +67,7 @@ def build_client(
     return LLMClient(
         vendor,
         Endpoint(vendor.name, base_url, vendor.quirks, params),
-        make_sender(transport, limits=limits),
+        make_sender(transport, base_url, limits=limits),
         key=key,
         defaults=ClientDefaults(
             model=model,

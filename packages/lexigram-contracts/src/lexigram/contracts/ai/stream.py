@@ -57,7 +57,7 @@ class AsyncStream(Generic[T, E]):
         fold: adds the items up to the completion; without one, ``completion()`` holds no text.
     """
 
-    __slots__ = ("__weakref__", "_fold", "_outcome", "_parent", "_peeked", "_reader", "_source")
+    __slots__ = ("__weakref__", "_closing", "_fold", "_outcome", "_parent", "_peeked", "_reader", "_source")
 
     def __init__(
         self, source: AsyncIterator[T], *, fold: Fold[T] | None = None, _parent: AsyncStream[Any, E] | None = None
@@ -68,6 +68,7 @@ class AsyncStream(Generic[T, E]):
         self._outcome: Result[Completion, E] | None = None
         self._reader: Callable[[], AsyncGenerator[T, None] | None] = _nobody
         self._peeked: AsyncGenerator[T, None] | None = None
+        self._closing = False
 
     @property
     def outcome(self) -> Result[Completion, E] | None:
@@ -130,9 +131,16 @@ class AsyncStream(Generic[T, E]):
         else:
             self._settle(Ok(self._fold.completion() if self._fold is not None else Completion()))
         finally:
-            close = getattr(source, "aclose", None)
-            if close is not None:
-                await close()
+            await self._close_source()
+
+    async def _close_source(self) -> None:
+        # Once: a dropped reader is closed by the event loop at the same time as the stream by its owner.
+        if self._closing:
+            return
+        self._closing = True
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
 
     def _partial(self) -> Completion | None:
         return self._fold.completion() if self._fold is not None else None
@@ -161,9 +169,7 @@ class AsyncStream(Generic[T, E]):
             await self._parent.aclose()
         elif self._outcome is None:
             self._settle_closed("closed")
-            close = getattr(self._source, "aclose", None)
-            if close is not None:
-                await close()
+            await self._close_source()
 
     async def __aenter__(self) -> Self:
         return self

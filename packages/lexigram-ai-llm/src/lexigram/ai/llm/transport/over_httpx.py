@@ -9,13 +9,14 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
-from lexigram.ai.llm.transport import Limits, Reply, WireRequest
+from lexigram.ai.llm.transport import Limits, Reply, Transport, WireRequest
 from lexigram.contracts.ai.errors import DecodeError, LLMError, LLMTimeoutError, ProviderConnectionError, TimeoutPhase
 from lexigram.contracts.ai.request import Timeouts
+from lexigram.contracts.values import Secret
 
 __all__ = ["HttpxSender"]
 
@@ -26,15 +27,39 @@ _PHASES: Final[tuple[tuple[type[Exception], TimeoutPhase], ...]] = (
     (httpx.ReadTimeout, "idle"),
 )
 
+
+class ClosedError(Exception):
+    """The transport was closed before the call."""
+
+
+class TooLargeError(Exception):
+    """The reply passes the limit."""
+
+
+class _Deadline(Exception):
+    """A deadline passed; the argument is its phase."""
+
+
 _Pools = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport]
 
 
 class HttpxSender:
     """Sends over one httpx transport per event loop and process, or over the injected transport or client."""
 
-    def __init__(self, injected: httpx.AsyncBaseTransport | httpx.AsyncClient | None, limits: Limits) -> None:
+    failures: tuple[type[Exception], ...] = (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        httpx.StreamError,
+        ssl.SSLError,
+        ClosedError,
+        TooLargeError,
+        _Deadline,
+    )
+
+    def __init__(self, injected: Transport | None, limits: Limits, *, proxy: str | None = None) -> None:
         self._injected = injected
         self._limits = limits
+        self._proxy = Secret(proxy) if proxy is not None else None  # it may hold a password
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._context: ssl.SSLContext | None = None
@@ -43,32 +68,30 @@ class HttpxSender:
             weakref.WeakKeyDictionary()
         )
 
-    async def open(self, request: WireRequest, timeouts: Timeouts) -> Reply:
+    async def open(self, request: WireRequest, timeouts: Timeouts, *, stream: bool) -> Reply:
         """Send and return the reply's head; see :class:`lexigram.ai.llm.transport.Sender`."""
         url = httpx.URL(request.url)
-        outgoing = httpx.Request(request.method, url, headers=dict(request.headers), content=request.body)
+        outgoing = httpx.Request(request.method, url, headers=dict(request.headers), content=request.body or None)
         outgoing.extensions["timeout"] = {
             "connect": timeouts.connect,
             "pool": timeouts.total,
             "read": None,
             "write": timeouts.total,
         }
-        failure: LLMError
-        try:
-            if isinstance(self._injected, httpx.AsyncClient):
-                response = await self._injected.send(outgoing, stream=True, follow_redirects=False)
-            else:
-                transport = self._injected or self._pool(url)
-                response = await transport.handle_async_request(outgoing)
-            return _HttpxReply(response, url.host)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-            failure = _typed(error, url.host)
-        except RuntimeError as error:
-            if "closed" not in str(error):
-                raise
-            failure = ProviderConnectionError("the client or its event loop is closed", reason="closed")
-        # Raised out here, the typed error does not drag httpx's along, which holds the request and its key.
-        raise failure
+        clock = _Clock(timeouts, stream=stream)
+        async with clock.waiting():
+            try:
+                if isinstance(self._injected, httpx.AsyncClient):
+                    response = await self._injected.send(outgoing, stream=True, follow_redirects=False)
+                else:
+                    transport = self._injected or self._pool(url)
+                    response = await transport.handle_async_request(outgoing)
+                return _HttpxReply(response, clock, self._limits)
+            except RuntimeError as error:
+                if "closed" not in str(error):
+                    raise
+        # Raised out here, the error does not drag the other along, which holds the request and its key.
+        raise ClosedError("the client or its event loop is closed")
 
     def _pool(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         loop = asyncio.get_running_loop()
@@ -93,9 +116,15 @@ class HttpxSender:
         )
         # A plain http pool never verifies anything; it is spared the 15 ms of building a context.
         verify = self._context if self._context is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        pool = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+        proxy = self._proxy.reveal() if self._proxy is not None else None
+        pool = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False, proxy=proxy)
         self._guards[pool] = _close_with_the_loop(pool)
         return pool
+
+    def explain(self, error: Exception) -> LLMError:
+        """Return the typed error."""
+        request = getattr(error, "_request", None)
+        return _typed(error, request.url.host if request is not None else "the provider")
 
     async def aclose(self) -> None:
         """Close the pools; those of other event loops are left to their loops' end."""
@@ -124,37 +153,37 @@ def _close_with_the_loop(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None,
 class _HttpxReply:
     """A reply over httpx."""
 
-    __slots__ = ("_chunks", "_host", "_response", "headers", "status")
+    __slots__ = ("_chunks", "_clock", "_limits", "_response", "headers", "progress", "status")
 
-    def __init__(self, response: httpx.Response, host: str) -> None:
+    def __init__(self, response: httpx.Response, clock: _Clock, limits: Limits) -> None:
         self._response = response
-        self._host = host
+        self._clock = clock
+        self._limits = limits
         self._chunks: AsyncIterator[bytes] | None = None
+        self.progress = clock.progress
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
-    async def chunk(self) -> bytes:
+    async def next_chunk(self) -> bytes:
         if self._chunks is None:
             self._chunks = self._response.aiter_bytes()
-        try:
+        async with self._clock.waiting():
             async for data in self._chunks:
                 if data:
                     return data
-            return b""
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            failure = _typed(error, self._host)
-        raise failure
+        return b""
 
-    async def read(self, limit: int) -> bytes:
-        declared = self.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            raise DecodeError(f"the reply is larger than {limit} bytes", reason="too_large")
+    async def read(self) -> bytes:
+        limit = self._limits.body_bytes
         pieces: list[bytes] = []
         size = 0
-        while data := await self.chunk():
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLargeError(f"the reply is larger than {limit} bytes")
+        while data := await self.next_chunk():
             size += len(data)
             if size > limit:
-                raise DecodeError(f"the reply is larger than {limit} bytes", reason="too_large")
+                raise TooLargeError(f"the reply is larger than {limit} bytes")
             pieces.append(data)
         return b"".join(pieces)
 
@@ -166,8 +195,59 @@ class _HttpxReply:
             return
 
 
+class _Clock:
+    """The deadlines of one call, which httpx does not keep. Only content counts as progress of a stream."""
+
+    __slots__ = ("_content", "_loop", "_mark", "_stream", "_timeouts", "_total")
+
+    def __init__(self, timeouts: Timeouts, *, stream: bool) -> None:
+        self._timeouts = timeouts
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self._mark = self._loop.time()
+        self._total = self._mark + timeouts.total if timeouts.total is not None else None
+        self._content = False
+
+    def progress(self) -> None:
+        self._content = True
+        self._mark = self._loop.time()
+
+    def waiting(self) -> _Wait:
+        phase: TimeoutPhase = "idle" if self._content else "first_token"
+        limit = self._timeouts.idle if self._content else self._timeouts.first_token
+        when = self._mark + limit if limit is not None and self._stream else None
+        if self._total is not None and (when is None or self._total <= when):
+            when, phase = self._total, "total"
+        return _Wait(when, phase)
+
+
+class _Wait:
+    """``asyncio.timeout_at`` whose expiry names the phase."""
+
+    __slots__ = ("_phase", "_timeout")
+
+    def __init__(self, when: float | None, phase: TimeoutPhase) -> None:
+        self._timeout = asyncio.timeout_at(when)
+        self._phase: TimeoutPhase = phase
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*exc)
+        except TimeoutError:
+            raise _Deadline(self._phase) from None
+
+
 def _typed(error: Exception, host: str) -> LLMError:
-    """Return the typed error. The text of httpx's errors holds no header and no body."""
+    if isinstance(error, _Deadline):
+        phase: TimeoutPhase = error.args[0]
+        return LLMTimeoutError("the call was not finished within the deadline", phase=phase)
+    if isinstance(error, TooLargeError):
+        return DecodeError(str(error), reason="too_large")
+    if isinstance(error, ClosedError):
+        return ProviderConnectionError(str(error), reason="closed", retryable=False)
     for cls, phase in _PHASES:
         if isinstance(error, cls):
             return LLMTimeoutError(f"the deadline for {phase} passed at {host}", phase=phase)
