@@ -349,13 +349,14 @@ class LLMClient:
     def _completed(self, completion: Completion, model: str, reply: Reply, started: float) -> Completion:
         """Fill in who answered, and the try that led here."""
         elapsed = time.monotonic() - started
-        return replace(
-            completion,
-            model=completion.model or model,
-            provider=self.vendor.name,
-            request_id=request_id(reply.headers),
-            attempts=(Attempt(self.vendor.name, model, "ok", duration=elapsed, usage=completion.usage),),
-        )
+        # The dialect made the value for this call and nobody else has seen it: filled in place, not copied.
+        put = object.__setattr__
+        put(completion, "attempts", (Attempt(self.vendor.name, model, "ok", 0.0, None, elapsed, completion.usage),))
+        put(completion, "request_id", request_id(reply.headers))
+        put(completion, "provider", self.vendor.name)
+        if not completion.model:
+            put(completion, "model", model)
+        return completion
 
     def _error(self, dialect: Dialect, reply: Reply, content: bytes) -> LLMError:
         if 300 <= reply.status < 400:

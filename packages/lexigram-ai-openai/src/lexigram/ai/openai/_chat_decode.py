@@ -103,6 +103,20 @@ def _completion(data: Mapping[str, Any], choice: Mapping[str, Any], usage: Usage
     )
 
 
+# What a message may hold besides plain text; most answers hold none of it.
+_MORE = (
+    "annotations",
+    "audio",
+    "function_call",
+    "images",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "refusal",
+    "tool_calls",
+)
+
+
 def _parts(data: Mapping[str, Any], choice: Mapping[str, Any], endpoint: Endpoint) -> tuple[Part, ...]:
     provider = endpoint.provider
     message = choice.get("message")
@@ -112,6 +126,9 @@ def _parts(data: Mapping[str, Any], choice: Mapping[str, Any], endpoint: Endpoin
             raise DecodeError("a choice of the reply has no message", reason="bad_shape")
         return (TextPart(text),) if text else ()
     fields: Mapping[str, Any] = message
+    content = fields.get("content")
+    if isinstance(content, str) and content and not any(fields.get(name) for name in _MORE):
+        return (TextPart(content),)
     parts: list[Part] = []
     details = as_list(fields.get("reasoning_details"))
     thinking = thinking_text(fields, details)

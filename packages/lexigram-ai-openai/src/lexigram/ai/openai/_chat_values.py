@@ -95,8 +95,19 @@ def _count(value: object) -> int | None:
     return None
 
 
-def _first(*values: int | None) -> int | None:
-    return next((v for v in values if v is not None), None)
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+_WRITTEN = ("cache_creation_input_tokens",)
+_REASONED = ("reasoning_tokens",)
+
+
+def _either(value: object, usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """Return the count, else the first that ``usage`` has under one of the names."""
+    if value is not None and (count := _count(value)) is not None:
+        return count
+    for name in names:
+        if name in usage and (count := _count(usage[name])) is not None:
+            return count
+    return None
 
 
 def decode_usage(value: object) -> Usage | None:
@@ -113,7 +124,7 @@ def decode_usage(value: object) -> Usage | None:
     if given is None and output is None and total is None:
         return None
     into, out = as_dict(usage.get("prompt_tokens_details")), as_dict(usage.get("completion_tokens_details"))
-    reasoning = _first(_count(out.get("reasoning_tokens")), _count(usage.get("reasoning_tokens")))
+    reasoning = _either(out.get("reasoning_tokens"), usage, _REASONED)
     if given is not None and output is not None:
         if reasoning and total == given + output + reasoning:
             output += reasoning
@@ -123,15 +134,8 @@ def decode_usage(value: object) -> Usage | None:
         input_tokens=given,
         output_tokens=output,
         total_tokens=total,
-        cached_input_tokens=_first(
-            _count(into.get("cached_tokens")),
-            _count(usage.get("prompt_cache_hit_tokens")),
-            _count(usage.get("cached_tokens")),
-            _count(usage.get("cache_read_input_tokens")),
-        ),
-        cache_write_tokens=_first(
-            _count(into.get("cache_write_tokens")), _count(usage.get("cache_creation_input_tokens"))
-        ),
+        cached_input_tokens=_either(into.get("cached_tokens"), usage, _CACHED),
+        cache_write_tokens=_either(into.get("cache_write_tokens"), usage, _WRITTEN),
         reasoning_tokens=reasoning,
         source="reported",
     )
@@ -139,6 +143,8 @@ def decode_usage(value: object) -> Usage | None:
 
 def logprob_entries(value: object) -> tuple[Mapping[str, Any], ...]:
     """Return the token entries as the provider wrote them, those of a refusal after those of the content."""
+    if value is None:
+        return ()
     logprobs = as_dict(value)
     entries = [*as_list(logprobs.get("content")), *as_list(logprobs.get("refusal"))]
     return tuple([e for e in entries if isinstance(e, dict)])

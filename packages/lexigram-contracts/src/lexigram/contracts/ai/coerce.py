@@ -49,6 +49,7 @@ _MESSAGE_KEYS = {
     "function_call", "audio", "annotations",
 }  # fmt: skip
 
+_PLAIN_ROLES = ("user", "system", "assistant", "developer")
 _TOOL_KEYS = {"name", "description", "parameters", "strict"}
 
 
@@ -96,6 +97,8 @@ def coerce_message(message: object, path: str = "message") -> ChatMessage:
 
 
 def _from_mapping(data: Mapping[str, Any], path: str) -> ChatMessage:
+    if len(data) == 2 and type(data.get("content")) is str and data.get("role") in _PLAIN_ROLES:
+        return ChatMessage(data["role"], data["content"])
     unknown = [k for k in data if k not in _MESSAGE_KEYS]
     if unknown:
         raise InvalidMessageError(f"unknown key {_named(unknown[0], _MESSAGE_KEYS)}", path=path)
@@ -440,11 +443,9 @@ def build_request(
     if options:
         check_options(options)
         given = {k: v for k, v in options.items() if v is not None}
-    numbers = (
-        {"temperature": temperature, "max_tokens": max_tokens, **given}
-        if given
-        else {"temperature": temperature, "max_tokens": max_tokens}
-    )
+    numbers = {"temperature": temperature, "max_tokens": max_tokens, **given}
+    if not given and temperature is None and max_tokens is None:
+        numbers = {}
     for name, (low, high, allowed) in _RANGES.items():
         value = numbers.get(name)
         if value is None:
