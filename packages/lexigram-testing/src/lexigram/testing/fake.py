@@ -10,8 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias, Union
 
-from typing_extensions import Unpack
-
 from lexigram.contracts.ai import (
     AsyncStream,
     Completion,
@@ -24,6 +22,7 @@ from lexigram.contracts.ai import (
     ToolCall,
     ToolCallDelta,
 )
+from lexigram.contracts.ai.client import ClientBase
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.fold import CompletionFold, settle_finish_reason
 from lexigram.contracts.ai.protocols import Messages, Tools
@@ -49,7 +48,7 @@ class ScriptExhaustedError(AssertionError):
     """The code under test asked more often than the script answers. Not an ``LLMError``, so that no retry hides it."""
 
 
-class FakeLLM:
+class FakeLLM(ClientBase):
     """An ``LLMClientProtocol`` that answers from a script, in order.
 
     A stream gives the same answer as ``complete`` in pieces: text by words, a tool call's arguments in two halves.
@@ -101,19 +100,18 @@ class FakeLLM:
         if self._replies:
             raise AssertionError(f"{len(self._replies)} answer(s) of the script were not asked for")
 
-    async def complete(
+    def make_request(
         self,
         messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> Result[Completion, LLMError]:
-        """Return the next answer of the script."""
-        request = build_request(
+        model: str | None,
+        temperature: float | None,
+        max_tokens: int | None,
+        tools: Tools | None,
+        stop_sequences: Sequence[str] | None,
+        options: CompletionOptions,
+    ) -> CompletionRequest:
+        """Check what a caller gave, and freeze it."""
+        return build_request(
             messages,
             model=model or self._model,
             temperature=temperature,
@@ -122,6 +120,9 @@ class FakeLLM:
             stop_sequences=stop_sequences,
             options=options,
         )
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        """Return the next answer of the script."""
         reply = self._next(request)
         if isinstance(reply, LLMError):
             return Err(reply)
@@ -135,27 +136,8 @@ class FakeLLM:
             fold.add(chunk)
         return Ok(fold.completion())
 
-    def stream_chat(
-        self,
-        messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> AsyncStream[StreamChunk, LLMError]:
+    def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
         """Return the next answer of the script in pieces; it is taken when the stream is first read."""
-        request = build_request(
-            messages,
-            model=model or self._model,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            tools=tools,
-            stop_sequences=stop_sequences,
-            options=options,
-        )
         fold = CompletionFold(provider=self._provider, model=request.model)
         return AsyncStream(self._chunks(request), fold=fold)
 

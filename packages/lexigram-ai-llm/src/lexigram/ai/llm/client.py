@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeVar
 
-from typing_extensions import Unpack
-
 from lexigram.ai.llm.codec import dumps, loads
 from lexigram.ai.llm.framing import decoder_for
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
+from lexigram.contracts.ai.client import ClientBase
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.completion import Attempt, Completion, StreamChunk
 from lexigram.contracts.ai.errors import (
@@ -60,7 +59,7 @@ class ClientDefaults:
     timeouts: Timeouts = Timeouts(total=60.0, connect=10.0)
 
 
-class LLMClient:
+class LLMClient(ClientBase):
     """Asks one vendor. Satisfies :class:`~lexigram.contracts.ai.LLMClientProtocol`.
 
     One object works from several event loops and threads, and after fork.
@@ -100,24 +99,37 @@ class LLMClient:
 
     # -- the protocol
 
-    async def complete(
+    def make_request(
         self,
         messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> Result[Completion, LLMError]:
-        """Return the whole answer, or an ``Err`` that says what failed.
+        model: str | None,
+        temperature: float | None,
+        max_tokens: int | None,
+        tools: Tools | None,
+        stop_sequences: Sequence[str] | None,
+        options: CompletionOptions,
+    ) -> CompletionRequest:
+        """Check what a caller gave, fill in the client's defaults, and freeze it."""
+        defaults = self.defaults
+        request = build_request(
+            messages,
+            model=model or defaults.model,
+            temperature=temperature if temperature is not None else defaults.temperature,
+            max_tokens=max_tokens if max_tokens is not None else defaults.max_tokens,
+            tools=tools,
+            stop_sequences=stop_sequences,
+            options=options,
+        )
+        if request.timeouts is not None and request.timeouts != defaults.timeouts:
+            request = replace(request, timeouts=_merged(request.timeouts, defaults.timeouts))
+        if request.thinking is None and defaults.thinking is not None:
+            request = replace(request, thinking=defaults.thinking)
+        if request.extra_headers:
+            _check_headers(request.extra_headers)
+        return request
 
-        Raises:
-            InvalidMessageError: for a wrong message, tool or value, naming its place.
-            TypeError: for an option that does not exist.
-        """
-        request = self._request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        """Return the whole answer, or an ``Err`` that says what failed."""
         started = time.monotonic()
         sender = self._sender
         try:
@@ -135,24 +147,8 @@ class LLMClient:
             failure = sender.explain(error)
         return Err(self._located(failure, request.model, started))
 
-    def stream_chat(
-        self,
-        messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> AsyncStream[StreamChunk, LLMError]:
-        """Return the answer as it is written; nothing is sent before it is read.
-
-        Raises:
-            InvalidMessageError: for a wrong message, tool or value, naming its place.
-            TypeError: for an option that does not exist.
-        """
-        request = self._request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
+    def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
+        """Return the answer as it is written; nothing is sent before it is read."""
         fold = CompletionFold(provider=self.vendor.name, model=request.model)
         return AsyncStream(self._chunks(request, fold), fold=fold)
 
@@ -257,34 +253,6 @@ class LLMClient:
         raise self._located(failure, request.model, started)
 
     # -- steps
-
-    def _request(
-        self,
-        messages: Messages,
-        model: str | None,
-        temperature: float | None,
-        max_tokens: int | None,
-        tools: Tools | None,
-        stop_sequences: Sequence[str] | None,
-        options: CompletionOptions,
-    ) -> CompletionRequest:
-        defaults = self.defaults
-        request = build_request(
-            messages,
-            model=model or defaults.model,
-            temperature=temperature if temperature is not None else defaults.temperature,
-            max_tokens=max_tokens if max_tokens is not None else defaults.max_tokens,
-            tools=tools,
-            stop_sequences=stop_sequences,
-            options=options,
-        )
-        if request.timeouts is not None and request.timeouts != defaults.timeouts:
-            request = replace(request, timeouts=_merged(request.timeouts, defaults.timeouts))
-        if request.thinking is None and defaults.thinking is not None:
-            request = replace(request, thinking=defaults.thinking)
-        if request.extra_headers:
-            _check_headers(request.extra_headers)
-        return request
 
     def _dialect(self, api: str | None) -> Dialect:
         dialects = self.vendor.dialects

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from typing_extensions import Unpack
-
+from lexigram.contracts.ai.client import ClientBase
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.completion import Completion, StreamChunk, Usage
 from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.fold import CompletionFold, chunks_of
 from lexigram.contracts.ai.protocols import Messages, Tools
-from lexigram.contracts.ai.request import CompletionOptions
+from lexigram.contracts.ai.request import CompletionOptions, CompletionRequest
 from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Ok, Result
@@ -19,25 +18,24 @@ from lexigram.contracts.result import Ok, Result
 __all__ = ["StubClient"]
 
 
-class StubClient:
+class StubClient(ClientBase):
     """Checks every request as a real client does, and answers with nothing. Its answers' provider is ``stub``."""
 
     def __init__(self, model: str = "stub") -> None:
         self._model = model
 
-    async def complete(
+    def make_request(
         self,
         messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> Result[Completion, LLMError]:
-        """Return an empty answer."""
-        request = build_request(
+        model: str | None,
+        temperature: float | None,
+        max_tokens: int | None,
+        tools: Tools | None,
+        stop_sequences: Sequence[str] | None,
+        options: CompletionOptions,
+    ) -> CompletionRequest:
+        """Check what a caller gave, and freeze it."""
+        return build_request(
             messages,
             model=model or self._model,
             temperature=temperature,
@@ -46,29 +44,13 @@ class StubClient:
             stop_sequences=stop_sequences,
             options=options,
         )
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        """Return an empty answer."""
         return Ok(self._answer(request.model))
 
-    def stream_chat(
-        self,
-        messages: Messages,
-        *,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        tools: Tools | None = None,
-        stop_sequences: Sequence[str] | None = None,
-        **options: Unpack[CompletionOptions],
-    ) -> AsyncStream[StreamChunk, LLMError]:
+    def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
         """Return a stream without text."""
-        request = build_request(
-            messages,
-            model=model or self._model,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            tools=tools,
-            stop_sequences=stop_sequences,
-            options=options,
-        )
 
         async def chunks() -> AsyncGenerator[StreamChunk, None]:
             for chunk in chunks_of(self._answer(request.model)):
