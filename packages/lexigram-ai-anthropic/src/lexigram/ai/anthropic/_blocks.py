@@ -59,7 +59,7 @@ class Outgoing:
         """Return what the same provider attached, else None."""
         return opaque.data if opaque is not None and opaque.provider == self.endpoint.provider else None
 
-    def extra(self, opaque: Opaque | None, where: str) -> Mapping[str, Any]:
+    def attached(self, opaque: Opaque | None, where: str) -> Mapping[str, Any]:
         """Return what is merged into the part's block; what another provider attached is listed as lost."""
         if opaque is not None and opaque.provider != self.endpoint.provider and opaque.data:
             self.lose(where, f"what {opaque.provider} attached means nothing to {self.endpoint.provider}: left out")
@@ -113,9 +113,11 @@ def _assistant_block(part: Part, where: str, out: Outgoing) -> dict[str, Any] | 
         case RefusalPart():
             if "stop_details" in (out.own(part.opaque) or {}):
                 return None  # the provider's explanation of a refusal, no words of the answer
-            return {"type": "text", "text": part.text, **out.extra(part.opaque, where)}
+            return {"type": "text", "text": part.text, **out.attached(part.opaque, where)}
         case AudioPart():
-            out.lose(where, "audio of an answer cannot go back on this wire: its transcript goes instead, if it has one")
+            out.lose(
+                where, "audio of an answer cannot go back on this wire: its transcript goes instead, if it has one"
+            )
             return {"type": "text", "text": part.transcript or ""}
         case ImagePart() | FilePart():
             out.lose(where, "an assistant message holds no images or files on this wire: left out")
@@ -125,7 +127,7 @@ def _assistant_block(part: Part, where: str, out: Outgoing) -> dict[str, Any] | 
 
 
 def _text(part: TextPart, where: str, out: Outgoing) -> dict[str, Any]:
-    block: dict[str, Any] = {"type": "text", "text": part.text, **out.extra(part.opaque, where)}
+    block: dict[str, Any] = {"type": "text", "text": part.text, **out.attached(part.opaque, where)}
     if part.annotations:
         if out.own(part.opaque) is not None:
             block["citations"] = [_citation(c) for c in part.annotations]
@@ -183,7 +185,7 @@ def _tool_use(call: ToolCall, where: str, out: Outgoing) -> dict[str, Any]:
         "id": _call_id(call.id),
         "name": call.name,
         "input": given,
-        **out.extra(call.opaque, where),
+        **out.attached(call.opaque, where),
     }
 
 
@@ -196,7 +198,7 @@ def _tool_result(result: ToolResultPart, where: str, out: Outgoing) -> dict[str,
         block["content"] = content
     if result.is_error:
         block["is_error"] = True
-    return {**block, **out.extra(result.opaque, where)}
+    return {**block, **out.attached(result.opaque, where)}
 
 
 # -- images and documents
@@ -220,7 +222,7 @@ def _image(part: ImagePart, where: str, out: Outgoing) -> dict[str, Any]:
         source = {"type": "base64", "media_type": media, "data": body}
     else:
         source = {"type": "url", "url": url}
-    return {"type": "image", "source": source, **out.extra(part.opaque, where)}
+    return {"type": "image", "source": source, **out.attached(part.opaque, where)}
 
 
 def _file(part: FilePart, where: str, out: Outgoing) -> dict[str, Any]:
@@ -244,4 +246,4 @@ def _file(part: FilePart, where: str, out: Outgoing) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "image" if is_image else "document", "source": source}
     if part.filename is not None and not is_image:
         block["title"] = part.filename
-    return {**block, **out.extra(part.opaque, where)}
+    return {**block, **out.attached(part.opaque, where)}

@@ -227,7 +227,7 @@ def _messages(request: CompletionRequest, out: Outgoing) -> tuple[list[dict[str,
         if role == "system" and not (turns and inline):
             if turns:
                 out.lose(where, "a later system message moves to the end of the system prompt")
-            system += blocks
+            system += [block for block in blocks if block.get("text") != ""]
         elif not blocks and role == "assistant":
             continue  # an answer that said nothing: an empty message is refused
         elif turns and turns[-1][0] == role:

@@ -36,9 +36,7 @@ def tools(request: CompletionRequest, out: Outgoing) -> list[dict[str, Any]]:
         if isinstance(tool, ProviderTool):
             made.append(dict(tool.data))
             continue
-        schema: Mapping[str, Any] = {"type": "object", **tool.parameters}
-        if len(schema) == 1:
-            schema = {"type": "object", "properties": {}}
+        schema: Mapping[str, Any] = {"type": "object", **(tool.parameters or {"properties": {}})}
         if tool.strict:
             if not out.endpoint.quirks.tool_strict:
                 raise _wrong(f"tools[{i}].strict", "the vendor has no strict tools", out.endpoint)
@@ -110,10 +108,16 @@ def thinking_fields(
             "thinking.budget_tokens", f"{budget} leaves nothing of max_tokens={request.max_tokens}", endpoint,
             "max_tokens includes thinking: raise it, or lower the budget",
         )  # fmt: skip
-    for name, allowed in (("temperature", request.temperature in (None, 1)), ("top_k", request.top_k is None),
-                          ("top_p", request.top_p is None or request.top_p >= 0.95)):  # fmt: skip
+    fits = {
+        "temperature": request.temperature in (None, 1),
+        "top_k": request.top_k is None,
+        "top_p": request.top_p is None or request.top_p >= 0.95,
+    }
+    for name, allowed in fits.items():
         if not allowed:
-            raise _wrong(name, "with a thinking budget the vendor takes temperature 1, top_p ≥ 0.95, no top_k", endpoint)
+            raise _wrong(
+                name, "with a thinking budget the vendor takes temperature 1, top_p ≥ 0.95, no top_k", endpoint
+            )
     if isinstance(request.tool_choice, ToolChoice) and request.tool_choice.mode in ("required", "tool"):
         raise _wrong("tool_choice", "a tool cannot be forced together with a thinking budget", endpoint)
     return {"type": "enabled", "budget_tokens": budget}, effort

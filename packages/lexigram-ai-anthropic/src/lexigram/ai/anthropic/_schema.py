@@ -17,7 +17,8 @@ __all__ = ["strict_schema"]
 _LIMITS: Final = frozenset(
     {
         "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
-        "pattern", "maxItems", "uniqueItems", "minProperties", "maxProperties", "contains", "minContains", "maxContains",
+        "pattern", "maxItems", "uniqueItems", "minProperties", "maxProperties", "contains", "minContains",
+        "maxContains",
     }
 )  # fmt: skip
 _FORMATS: Final = frozenset(
@@ -51,11 +52,10 @@ def _object(schema: Mapping[str, Any], path: str, losses: list[tuple[str, str]])
             inner = cast("Mapping[str, Any]", value)
             out[key] = {name: _any(of, f"{where}.{name}", losses) for name, of in inner.items()}
         elif key in _LISTED and isinstance(value, list):
-            items = cast("list[Any]", value)
             name = "anyOf" if key == "oneOf" else key
             if key == "oneOf":
                 losses.append((where, "sent as anyOf: that only one of them fits is not enforced"))
-            out[name] = [_any(of, f"{where}[{i}]", losses) for i, of in enumerate(items)]
+            out[name] = [_any(of, f"{where}[{i}]", losses) for i, of in enumerate(value)]
         elif key in _ONE:
             out[key] = _any(value, where, losses)
         else:
