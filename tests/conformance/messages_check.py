@@ -37,6 +37,9 @@ def read_ours(made: Completion) -> oracle.Reading:
             out.signatures.append(str(part.opaque.data["signature"]))
         elif isinstance(part, TextPart):
             out.citations += part.annotations
+        elif isinstance(part, OpaquePart) and part.kind == "container":
+            given: Any = part.opaque.data["container"]
+            out.container = given["id"]
         elif isinstance(part, OpaquePart):
             out.opaque.append(dict(part.opaque.data))
     usage = made.usage

@@ -30,12 +30,14 @@ class Reading:
     usage: tuple[int | None, ...] = ()
     model: str = ""
     id: str = ""
+    container: str | None = None
 
 
 def _read(message: dict[str, Any]) -> Reading:
     out = Reading(
         finish=message.get("stop_reason") or None, model=message.get("model") or "", id=message.get("id") or ""
     )
+    out.container = (message.get("container") or {}).get("id")
     for block in message.get("content") or []:
         match block["type"]:
             case "text":

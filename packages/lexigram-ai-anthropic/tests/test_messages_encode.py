@@ -107,6 +107,11 @@ def test_results_of_tools_are_one_user_turn_and_come_first_in_it() -> None:
     assert [b["type"] for b in mixed[2]["content"]] == ["tool_result", "text"]
 
 
+def test_instructions_alone_are_refused_for_the_wire_wants_a_turn() -> None:
+    with pytest.raises(InvalidRequestError, match="instructions alone"):
+        encode(ChatMessage("system", "a"))
+
+
 def test_names_of_speakers_are_listed_as_lost() -> None:
     assert losses(ChatMessage("user", "hi", name="ann")) == ["messages[0].name"]
 
@@ -252,3 +257,20 @@ def test_a_cited_documents_file_id_does_not_go_back() -> None:
     cited = {"type": "char_location", "cited_text": "c", "file_id": None}
     made = blocks(TextPart("a", (cited,), Opaque("acme", {})), role="assistant")
     assert made[0]["citations"] == [{"type": "char_location", "cited_text": "c"}]
+
+
+def test_an_answer_that_goes_on_keeps_its_container_and_a_later_turn_gets_a_fresh_one() -> None:
+    reply: Any = {
+        "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}],
+        "container": {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z"},
+    }
+    answer = messages.decode_response(reply, HERE).message
+    assert answer.parts[-1] == OpaquePart(Opaque("acme", {"container": reply["container"]}), "container")
+    result = ChatMessage("tool", (ToolResultPart("t", "1"),))
+    assert body(HI, answer)["container"] == "container_1"
+    assert body(HI, answer, result)["container"] == "container_1"
+    assert "container" not in body(HI, answer, result, ChatMessage("assistant", "done"), HI)
+    assert "container" not in body(HI, answer, result, HI)
+    assert len(body(HI, answer)["messages"][1]["content"]) == 1
+    elsewhere = Endpoint("other", "https://other.example/v1")
+    assert "container" not in body(HI, answer, where=elsewhere)

@@ -139,6 +139,14 @@ def test_thinking_in_the_wires_words(config: ThinkingConfig, thinking: Any, outp
     assert sent.get("output_config") == ({"effort": output} if output else None)
 
 
+@pytest.mark.parametrize("name", ["thinking", "thinking.effort", "thinking.suppress"])
+def test_a_row_may_refuse_thinking_or_a_part_of_it(name: str) -> None:
+    row = Endpoint("acme", "https://a.example", Quirks(refuses=frozenset({name})))
+    config = ThinkingConfig(suppress=True) if name == "thinking.suppress" else ThinkingConfig(effort="low")
+    with pytest.raises(InvalidRequestError, match=name):
+        encode(where=row, thinking=config)
+
+
 def test_a_budget_comes_on_top_of_the_default_limit() -> None:
     assert body(thinking=ThinkingConfig(budget_tokens=2000))["max_tokens"] == 6096
 

@@ -199,6 +199,7 @@ def test_a_stream_says_what_the_whole_body_says() -> None:
         "role": "assistant",
         "stop_reason": "tool_use",
         "usage": {"input_tokens": 3, "output_tokens": 9},
+        "container": {"id": "c"},
         "content": [
             {"type": "thinking", "thinking": "hm", "signature": "S"},
             {"type": "redacted_thinking", "data": "D"},
@@ -223,7 +224,7 @@ def test_a_stream_says_what_the_whole_body_says() -> None:
         *block(5, {"type": "server_tool_use", "id": "s", "name": "n", "input": {}}, js('{"q": 1}')),
         *block(6, call, js(""), js('{"x": [1, '), js('"ü"]}')),
         *block(7, {"type": "tool_use", "id": "u", "name": "g", "input": {}}, js("")),
-        *end("tool_use"),
+        *end("tool_use", container={"id": "c"}),
     ]  # fmt: skip
     _, _, streamed = run(*events)
     assert streamed == messages.decode_response(whole, HERE)

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lexigram.contracts.ai.errors import InvalidRequestError
 from lexigram.contracts.ai.messages import (
@@ -29,7 +29,7 @@ from lexigram.contracts.ai.messages import (
 )
 from lexigram.contracts.wire import Endpoint, Loss
 
-__all__ = ["Outgoing", "assistant_blocks", "user_blocks"]
+__all__ = ["Outgoing", "assistant_blocks", "container_id", "user_blocks"]
 
 FILES_BETA: Final = "files-api-2025-04-14"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -158,7 +158,18 @@ def _opaque(part: OpaquePart, where: str, out: Outgoing) -> dict[str, Any] | Non
         who = part.opaque.provider
         out.lose(where, f"a {part.kind or 'part'} that only {who} understands: left out")
         return None
-    return dict(own)
+    return dict(own) if part.kind != "container" else None
+
+
+def container_id(parts: tuple[Part, ...], out: Outgoing) -> str | None:
+    """Return the id of the container in which the server tools of an answer ran, or None."""
+    for part in parts:
+        if isinstance(part, OpaquePart) and part.kind == "container":
+            container = (out.own(part.opaque) or {}).get("container")
+            ident = cast("Mapping[str, Any]", container).get("id") if isinstance(container, Mapping) else None
+            if isinstance(ident, str):
+                return ident
+    return None
 
 
 # -- tools

@@ -9,6 +9,7 @@ from lexigram.ai.anthropic._values import (
     as_dict,
     as_text,
     block_part,
+    container_part,
     decode_usage,
     error_inside,
     finish_reason,
@@ -46,6 +47,8 @@ def decode_response(body: JSON, endpoint: Endpoint) -> Completion:
     word = data.get("stop_reason")
     if word == "refusal" and (refused := refusal_part(data.get("stop_details"), provider)) is not None:
         parts.append(refused)
+    if (container := container_part(data.get("container"), provider)) is not None:
+        parts.append(container)
     return Completion(
         parts=tuple(parts),
         finish_reason=settle_finish_reason(finish_reason(word), tuple(parts)),

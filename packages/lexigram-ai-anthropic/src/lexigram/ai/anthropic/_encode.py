@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from lexigram.ai.anthropic._blocks import Outgoing, assistant_blocks, user_blocks
+from lexigram.ai.anthropic._blocks import Outgoing, assistant_blocks, container_id, user_blocks
 from lexigram.ai.anthropic._options import cache_points, output_format, thinking_fields, tool_choice, tools
 from lexigram.contracts.ai.errors import InvalidRequestError
-from lexigram.contracts.ai.messages import ChatMessage
+from lexigram.contracts.ai.messages import ChatMessage, ToolResultPart
 from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.contracts.wire import Endpoint, HttpRequest, Loss
 
@@ -136,6 +136,8 @@ def request_body(
         body["tool_choice"] = choice
     if thinking is not None:
         body["thinking"] = thinking
+    if (container := _open_container(request, out)) is not None:
+        body["container"] = container
     if config := {**effort, **form}:
         body["output_config"] = config
     if request.prompt_cache is not None:
@@ -234,6 +236,8 @@ def _messages(request: CompletionRequest, out: Outgoing) -> tuple[list[dict[str,
             turns[-1][1].extend(blocks)
         else:
             turns.append((role, blocks))
+    if not turns:
+        raise out.refused("messages", "instructions alone", "add a user message")
     return system, [{"role": role, "content": _content(role, blocks)} for role, blocks in turns]
 
 
@@ -245,6 +249,19 @@ def _inline(endpoint: Endpoint) -> bool:
             f"system_messages: {given!r} is neither 'inline' nor 'front'", provider=endpoint.provider
         )
     return given == "inline"
+
+
+def _open_container(request: CompletionRequest, out: Outgoing) -> str | None:
+    """The container of an answer that is still going on: a paused one, or one whose calls are answered now.
+
+    Later turns get a fresh one, for containers expire; who wants the old one names it in ``extra_body``.
+    """
+    for message in reversed(request.messages):
+        if message.role == "assistant":
+            return container_id(message.parts, out)
+        if message.role in ("user", "tool") and not any(isinstance(p, ToolResultPart) for p in message.parts):
+            return None
+    return None
 
 
 def _turn(message: ChatMessage, where: str, out: Outgoing) -> tuple[str, list[dict[str, Any]]]:

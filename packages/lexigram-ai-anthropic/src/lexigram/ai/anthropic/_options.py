@@ -87,10 +87,12 @@ def thinking_fields(
     config = request.thinking
     if config is None or config == ThinkingConfig():
         return None, {}
-    if "thinking" in endpoint.quirks.refuses:
-        raise _wrong("thinking", "the vendor has no parameter for it", endpoint)
     word = config.effort if config.effort is not None else config.level
-    if config.suppress or word == "none":
+    off = config.suppress or word == "none"
+    for name, asked in (("thinking.suppress", off), ("thinking.effort", word is not None and not off)):
+        if asked and name in endpoint.quirks.refuses:
+            raise _wrong(name, "the vendor has no parameter for it", endpoint)
+    if off:
         return {"type": "disabled"}, {}
     budget = config.budget_tokens
     if word is not None and word not in (*_EFFORTS, "adaptive"):

@@ -15,6 +15,7 @@ from lexigram.ai.anthropic._values import (
     as_dict,
     as_list,
     as_text,
+    container_part,
     decode_usage,
     error_inside,
     finish_reason,
@@ -48,13 +49,14 @@ class _Block:
 class MessagesStreamState(StreamState):
     """``finished`` and ``closed`` are set by ``message_stop``, after which nothing of the answer follows."""
 
-    __slots__ = ("blocks", "calls", "endpoint", "usage")
+    __slots__ = ("blocks", "calls", "container", "endpoint", "usage")
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()
         self.endpoint = endpoint
         self.blocks: dict[int, _Block] = {}
         self.calls = 0
+        self.container: object = None
         self.usage: dict[str, Any] = {}
 
 
@@ -86,6 +88,7 @@ def decode_event(name: str | None, data: Any, state: MessagesStreamState) -> Seq
     if kind == "message_start":
         message = as_dict(event.get("message"))
         usage = _usage(message.get("usage"), state)
+        state.container = message.get("container")
         model, ident = as_text(message.get("model")) or None, as_text(message.get("id")) or None
         return (StreamChunk(model=model, id=ident, role=as_text(message.get("role")) or None, usage=usage),)
     if kind == "message_delta":
@@ -119,11 +122,13 @@ def _usage(given: object, state: MessagesStreamState) -> Any:
 def _message_delta(delta: Mapping[str, Any], usage: object, state: MessagesStreamState) -> Sequence[StreamChunk]:
     word = delta.get("stop_reason")
     said = word if isinstance(word, str) and word else None
-    refused = refusal_part(delta.get("stop_details"), state.endpoint.provider) if said == "refusal" else None
+    provider = state.endpoint.provider
+    refused = refusal_part(delta.get("stop_details"), provider) if said == "refusal" else None
+    container = container_part(delta.get("container") or state.container, provider) if said is not None else None
     chunk = StreamChunk(
         finish_reason=finish_reason(said), raw_finish_reason=said, usage=_usage(usage, state), part=refused
     )
-    return (chunk,)
+    return (chunk,) if container is None else (chunk, StreamChunk(part=container))
 
 
 def _start(index: int, block: Mapping[str, Any], state: MessagesStreamState) -> Sequence[StreamChunk]:

@@ -21,6 +21,7 @@ __all__ = [
     "as_list",
     "as_text",
     "block_part",
+    "container_part",
     "decode_usage",
     "error_inside",
     "finish_reason",
@@ -154,6 +155,12 @@ def refusal_part(stop_details: object, provider: str) -> RefusalPart | None:
     details = as_dict(stop_details)
     said = as_text(details.get("explanation"))
     return RefusalPart(said, Opaque(provider, {"stop_details": dict(details)})) if said else None
+
+
+def container_part(container: object, provider: str) -> OpaquePart | None:
+    """Return the container in which server tools ran: state of the answer, beside its blocks."""
+    data = as_dict(container)
+    return OpaquePart(Opaque(provider, {"container": dict(data)}), "container") if data else None
 
 
 def error_inside(body: object, endpoint: Endpoint, default: type[LLMError]) -> LLMError:
