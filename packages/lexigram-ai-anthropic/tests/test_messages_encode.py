@@ -98,6 +98,12 @@ def test_an_answer_that_said_nothing_is_no_turn() -> None:
     assert len(talk[0]["content"]) == 2
 
 
+def test_empty_text_which_the_wire_refuses_goes_only_where_there_is_nothing_else() -> None:
+    assert body(ChatMessage("user", ""), HI)["messages"][0]["content"] == [{"type": "text", "text": "hi"}]
+    assert body(ChatMessage("user", ""))["messages"][0]["content"] == ""
+    assert blocks(ToolResultPart("a", (TextPart(""), TextPart("x"))))[0]["content"] == [{"type": "text", "text": "x"}]
+
+
 def test_results_of_tools_are_one_user_turn_and_come_first_in_it() -> None:
     calls = (ToolCall("a", "f"), ToolCall("b", "f"))
     results = [ChatMessage("tool", (ToolResultPart(i, f"r{i}"),)) for i in "ab"]

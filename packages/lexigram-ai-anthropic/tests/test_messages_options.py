@@ -263,11 +263,14 @@ def test_encoding_changes_nothing_of_the_callers() -> None:
 
 
 def test_a_count_asks_with_what_counts_and_nothing_else() -> None:
-    options: Any = {"thinking": ThinkingConfig(budget_tokens=2000), "tool_choice": "auto", "user": "u"}
+    extra = {"context_management": {}, "container": "c"}
+    options: Any = {
+        "thinking": ThinkingConfig(budget_tokens=2000), "tool_choice": "auto", "user": "u", "extra_body": extra,
+    }  # fmt: skip
     request = build_request(HI, model="m", max_tokens=9000, tools=[F], temperature=1, options=options)
     sent: Any = messages.encode_count(request, HERE)
     assert sent.url == "https://acme.example/v1/messages/count_tokens"
-    assert set(sent.json) == {"model", "messages", "tools", "tool_choice", "thinking"}
+    assert set(sent.json) == {"model", "messages", "tools", "tool_choice", "thinking", "context_management"}
 
 
 def test_vertex_has_the_model_in_the_path_and_the_version_in_the_body() -> None:

@@ -204,7 +204,7 @@ def _tool_result(result: ToolResultPart, where: str, out: Outgoing) -> dict[str,
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _call_id(result.tool_call_id)}
     content = result.content
     if not isinstance(content, str):
-        block["content"] = user_blocks(content, where, out)
+        block["content"] = [b for b in user_blocks(content, where, out) if b.get("text") != ""]
     elif content:
         block["content"] = content
     if result.is_error:

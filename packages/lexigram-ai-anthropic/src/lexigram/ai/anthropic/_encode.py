@@ -41,7 +41,9 @@ _NO_PARAMETER: Final = (
     "modalities", "audio", "prediction",
 )  # fmt: skip
 _SAMPLING: Final = ("temperature", "top_p", "top_k")
-_COUNTED: Final = ("model", "messages", "system", "tools", "tool_choice", "thinking", "output_config")
+_ANSWER_ONLY: Final = frozenset(
+    {*_NO_PARAMETER, *_SAMPLING, "max_tokens", "stream", "stop_sequences", "metadata", "service_tier", "container"}
+)
 
 
 def encode_health(endpoint: Endpoint) -> HttpRequest:
@@ -83,7 +85,7 @@ def encode_count(request: CompletionRequest, endpoint: Endpoint) -> HttpRequest:
 
 def _version(endpoint: Endpoint) -> str:
     version = endpoint.params.get("api_version", KEY_HEADER_VERSION)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version):
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", version):
         raise InvalidRequestError(
             f"api_version: {version!r} is not a date", provider=endpoint.provider, hint="e.g. 2023-06-01"
         )
@@ -95,7 +97,7 @@ def count_body(
 ) -> tuple[dict[str, Any], dict[str, str], tuple[Loss, ...]]:
     """Return body, headers and losses of a request for a count."""
     body, headers, losses = request_body(request, endpoint, stream=False)
-    return {k: v for k, v in body.items() if k in _COUNTED}, headers, losses
+    return {k: v for k, v in body.items() if k not in _ANSWER_ONLY}, headers, losses
 
 
 def request_body(
@@ -277,5 +279,6 @@ def _content(role: str, blocks: list[dict[str, Any]]) -> str | list[dict[str, An
         text: str = blocks[0]["text"]
         return text
     if role == "user":
-        return sorted(blocks, key=lambda block: block.get("type") != "tool_result")
+        spoken = [block for block in blocks if block.get("text") != ""]
+        return sorted(spoken or blocks, key=lambda block: block.get("type") != "tool_result")
     return blocks

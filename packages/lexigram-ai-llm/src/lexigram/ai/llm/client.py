@@ -308,6 +308,7 @@ class LLMClient:
         return dialect
 
     def _wire(self, request: HttpRequest, extra_headers: Mapping[str, str] | None) -> WireRequest:
+        written = {name.lower(): value for name, value in request.headers.items()}
         if self._key is not None:
             request = self.vendor.auth.apply(request, self._key.reveal())
         elif self.vendor.key_required:
@@ -319,7 +320,9 @@ class LLMClient:
         if body is None and request.json is not None:
             body = dumps(request.json)
             headers["content-type"] = "application/json"
-        for source in (self.vendor.headers, request.headers, extra_headers or {}):
+        # The caller's headers win over the key's, but not where the dialect has added to what the caller gave.
+        given = {n: v for n, v in (extra_headers or {}).items() if written.get(n.lower(), v) == v}
+        for source in (self.vendor.headers, request.headers, given):
             for name, value in source.items():
                 headers[name.lower()] = value
         return WireRequest(request.method, request.url, headers, body)
