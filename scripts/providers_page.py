@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lexigram.ai.llm import ProviderRegistry
-from lexigram.contracts.wire import HeaderAuth, Vendor
+from lexigram.contracts.wire import HttpRequest, Vendor
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
 
@@ -24,7 +24,9 @@ MIDDLE = """
 Settings in braces are given as `extra={"name": …}` or `LEX_AI_LLM__EXTRA__NAME`. A provider marked *no key* takes
 one if you set it.
 
-An option that a provider has no parameter for is refused with an error that names it, never lost in silence:
+An option that a provider has no parameter for is refused with an error that names it, never lost in silence. What a
+whole wire has no parameter for stands on its page ([Anthropic](anthropic.md#what-the-wire-has-no-parameter-for));
+what single providers lack:
 
 """
 
@@ -83,8 +85,9 @@ def row(vendor: Vendor) -> str:
     key = " or ".join(f"`{env}`" for env in vendor.key_env) or "—"
     if not vendor.key_required:
         key = "*no key*" if not vendor.key_env else f"{key}, *no key*"
-    if isinstance(vendor.auth, HeaderAuth) and vendor.auth.header != "Authorization":
-        key += f" (header `{vendor.auth.header}`)"
+    headers = [h for h in vendor.auth.apply(HttpRequest("GET", ""), "KEY").headers if h != "Authorization"]
+    if headers:
+        key += f" (header `{headers[0]}`)"
     url = f"`{vendor.base_url}`" if vendor.base_url else "`api_base`"
     return f"| {name}{also} | `[{vendor.extra}]` | {key} | {url} | {quirks(vendor)} |"
 
@@ -95,6 +98,8 @@ def quirks(vendor: Vendor) -> str:
         said.append(f"thinking: `{vendor.quirks.thinking}`")
     if not vendor.quirks.json_schema:
         said.append("no JSON schema")
+    if vendor.settings:
+        said.append("settings: " + ", ".join(f"`{name}`" for name in vendor.settings))
     return "; ".join(said)
 
 

@@ -95,18 +95,27 @@ def _relax(spec: dict[str, Any], relaxations: list[dict[str, Any]]) -> None:
             schema["required"] = [r for r in schema["required"] if r != entry["value"]]
         elif entry["kind"] == "allow-type" and isinstance(schema.get("type"), str):
             schema["type"] = [schema["type"], entry["value"]]
+        elif entry["kind"] == "allow-enum" and "enum" in schema:
+            schema["enum"] = [*schema["enum"], entry["value"]]
+        elif entry["kind"] == "allow-property":
+            schema.setdefault("properties", {}).setdefault(entry["value"], {})
 
 
 @functools.cache
-def _spec() -> dict[str, Any] | None:
-    path = corpus.SPECS / "openai.json"
+def load_spec(name: str) -> dict[str, Any] | None:
+    """An API description, relaxed by its errata, or None where it is not at hand."""
+    path = corpus.SPECS / f"{name}.json"
     if not path.is_file():
         return None
     spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    errata = corpus.SPECS / "errata" / "openai.json"
+    errata = corpus.SPECS / "errata" / f"{name}.json"
     if errata.is_file():
         _relax(spec, json.loads(errata.read_text(encoding="utf-8"))["relaxations"])
     return spec
+
+
+def _spec() -> dict[str, Any] | None:
+    return load_spec("openai")
 
 
 def has_spec() -> bool:
@@ -130,7 +139,12 @@ def spec_objections(body: dict[str, Any]) -> list[str]:
     """What OpenAI's API description has against a body."""
     spec = _spec()
     assert spec is not None
-    operation = spec["paths"]["/chat/completions"]["post"]
+    return schema_objections(body, spec, "/chat/completions")
+
+
+def schema_objections(body: dict[str, Any], spec: dict[str, Any], path: str) -> list[str]:
+    """What a description has against a body posted to one of its paths; undeclared keys are objections too."""
+    operation = spec["paths"][path]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     undeclared = set(body) - _declared(schema, spec, set())
     found = [f"undeclared key {name!r}" for name in sorted(undeclared)]

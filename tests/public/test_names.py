@@ -28,6 +28,7 @@ PINNED = {
         AsyncFactoryError CircularDependencyError Container ContainerClosedError ContainerFrozenError DIError Named RegistrationError
         ScopeError UnresolvableDependencyError
     """,
+    "lexigram.ai.anthropic": "vendors",
     "lexigram.ai.openai": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
@@ -74,9 +75,10 @@ def test_one_class_per_concept() -> None:
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import lexigram.ai.llm", "httpx pydantic pydantic_settings tiktoken orjson yaml typer rich punq lexigram.ai.openai"),
+        ("import lexigram.ai.llm", "httpx pydantic pydantic_settings tiktoken orjson yaml typer rich punq lexigram.ai.openai lexigram.ai.anthropic"),
         ("from lexigram.ai.llm import LLMModule, ClientConfig", "httpx pydantic_settings tiktoken yaml typer rich lexigram.ai.openai openai"),
         ("import lexigram.contracts.ai.llm, lexigram.contracts.wire", "httpx pydantic orjson punq"),
+        ("import lexigram.ai.anthropic", "httpx pydantic orjson anthropic"),
         ("import lexigram.ai.openai", "httpx pydantic orjson openai tiktoken"),
         ("import lexigram.app, lexigram.di, lexigram.config", "httpx pydantic pydantic_settings yaml"),
     ],

@@ -79,6 +79,23 @@ async def test_a_call_sends_what_the_caller_said_and_returns_the_whole_answer(ma
     assert (body["temperature"], body["stop"], body["custom"], body["model"]) == (0.5, ["END"], 1, "m-1")
 
 
+async def test_a_header_that_the_dialect_adds_to_goes_out_as_it_wrote_it_and_the_callers_key_wins(
+    make_client: Callable[..., LLMClient],
+) -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"content": []})
+
+    client = make_client(handler, provider="anthropic")
+    file = {"role": "user", "content": [{"type": "file", "file_id": "f"}]}
+    headers = {"Anthropic-Beta": "mine", "X-Api-Key": "own"}
+    (await client.complete([file], extra_headers=headers)).unwrap()
+    assert seen[0].headers["anthropic-beta"] == "mine,files-api-2025-04-14"
+    assert seen[0].headers["x-api-key"] == "own"
+
+
 async def test_a_stream_folds_to_the_same_answer(make_client: Any) -> None:
     stream = make_client(
         replying(body=STREAM, **{"content-type": "text/event-stream", "x-request-id": "r-1"})

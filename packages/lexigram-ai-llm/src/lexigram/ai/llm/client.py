@@ -42,6 +42,7 @@ __all__ = ["ClientDefaults", "LLMClient"]
 USER_AGENT: Final = "lexigram/0.1"
 GRACE_AFTER_FINISH: Final = 2.0
 GRACE_AFTER_END: Final = 0.5
+_KEPT_HEADERS: Final = 16
 _WHOLE_BODY: Final = (b"{", b"[", b"<")
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class LLMClient(ClientBase):
         self._key = key
         self._limits = limits or Limits()
         self._check_server = check_server
-        self._fixed: Sealed[Mapping[str, str]] | None = None
+        self._fixed: dict[tuple[tuple[str, str], ...], Sealed[Mapping[str, str]]] = {}
 
     def __repr__(self) -> str:
         return f"<LLMClient {self.vendor.name} {self.defaults.model} at {self.endpoint.base_url}>"
@@ -266,22 +267,25 @@ class LLMClient(ClientBase):
 
     def _wire(self, request: HttpRequest, extra_headers: Mapping[str, str] | None) -> WireRequest:
         body = request.content if request.content is not None else b""
-        plain = request.json is not None and not request.headers and not extra_headers
         if request.json is not None:
             body = dumps(request.json)
-            if plain and self._fixed is not None:
-                return WireRequest(request.method, request.url, self._fixed.reveal(), body)
+        written = {name.lower(): value for name, value in request.headers.items()}
+        same = tuple(written.items()) if not extra_headers and request.json is not None else None
+        if same is not None and (fixed := self._fixed.get(same)) is not None:
+            return WireRequest(request.method, request.url, fixed.reveal(), body)
         url = request.url
         request = self._with_key(request)
         headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
         if request.json is not None:
             headers["content-type"] = "application/json"
-        for source in (self.vendor.headers, request.headers, extra_headers or {}):
+        # The caller's headers win over the key's, but not where the dialect has added to what the caller gave.
+        given = {n: v for n, v in (extra_headers or {}).items() if written.get(n.lower(), v) == v}
+        for source in (self.vendor.headers, request.headers, given):
             for name, value in source.items():
                 headers[name.lower()] = value
-        if plain and request.url == url:
-            # The same for every plain call of this client: the transport prepares it once.
-            self._fixed = Sealed(headers)
+        if same is not None and request.url == url and len(self._fixed) < _KEPT_HEADERS:
+            # The same object for every call like this one: the transport prepares it once.
+            self._fixed[same] = Sealed(headers)
         return WireRequest(request.method, request.url, headers, body)
 
     def _with_key(self, request: HttpRequest) -> HttpRequest:

@@ -61,7 +61,7 @@ _OVERLOAD_WORDS: Final = _set(
     "serviceunavailableexception service_unavailable unavailable modelnotreadyexception"
 )
 _SERVER_WORDS: Final = _set(
-    "server_error internal_error internal_server_error api_error internal internalserverexception"
+    "server_error internal_error internal_server_error api_error internal internalserverexception timeout_error"
 )
 _REQUEST_WORDS: Final = _set(
     "invalid_request_error invalid_argument validationexception bad_request tool_use_failed invalid_tool_generation"
