@@ -20,6 +20,8 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
+from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.responses import response_create_params
 from typing_extensions import TypedDict, get_type_hints, is_typeddict
 
 
@@ -59,16 +61,24 @@ def _closed(hint: Any, seen: dict[Any, Any]) -> Any:
     return hint
 
 
+PARAMS: dict[tuple[str, bool], Any] = {
+    ("/chat/completions", False): CompletionCreateParamsNonStreaming,
+    ("/chat/completions", True): CompletionCreateParamsStreaming,
+    ("/responses", False): response_create_params.ResponseCreateParamsNonStreaming,
+    ("/responses", True): response_create_params.ResponseCreateParamsStreaming,
+    ("/embeddings", False): EmbeddingCreateParams,
+}
+
+
 @functools.cache
-def _adapter(stream: bool) -> pydantic.TypeAdapter[Any]:
-    params = CompletionCreateParamsStreaming if stream else CompletionCreateParamsNonStreaming
-    return pydantic.TypeAdapter(_closed(params, {}))
+def _adapter(path: str, stream: bool) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(_closed(PARAMS[path, stream], {}))
 
 
-def sdk_objections(body: dict[str, Any]) -> list[str]:
+def sdk_objections(body: dict[str, Any], path: str = "/chat/completions") -> list[str]:
     """What the SDK's types have against a body; nothing when it is right."""
     try:
-        _adapter(bool(body.get("stream"))).validate_python(body)
+        _adapter(path, bool(body.get("stream"))).validate_python(body)
     except pydantic.ValidationError as error:
         return [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5]]
     return []
@@ -126,11 +136,11 @@ def _declared(schema: Any, spec: dict[str, Any], seen: set[str]) -> set[str]:
     return names
 
 
-def spec_objections(body: dict[str, Any]) -> list[str]:
+def spec_objections(body: dict[str, Any], path: str = "/chat/completions") -> list[str]:
     """What OpenAI's API description has against a body."""
     spec = _spec()
     assert spec is not None
-    operation = spec["paths"]["/chat/completions"]["post"]
+    operation = spec["paths"][path]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     undeclared = set(body) - _declared(schema, spec, set())
     found = [f"undeclared key {name!r}" for name in sorted(undeclared)]

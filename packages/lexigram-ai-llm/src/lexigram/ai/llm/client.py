@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from typing_extensions import Unpack
 
 from lexigram.ai.llm.codec import dumps, loads
+from lexigram.ai.llm.flows import drive, first_request, flow_of
 from lexigram.ai.llm.framing import decoder_for
+from lexigram.ai.llm.plan import RequestPlan, plan_of
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.completion import Attempt, Completion, StreamChunk
@@ -38,10 +40,12 @@ from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Secret
-from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Vendor
+from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
 
 __all__ = ["ClientDefaults", "LLMClient"]
+
+R = TypeVar("R")
 
 USER_AGENT: Final = "lexigram/0.1"
 ERROR_BODY_BYTES: Final = 1024 * 1024
@@ -122,6 +126,9 @@ class LLMClient:
         timeouts = request.timeouts or self.defaults.timeouts
         try:
             dialect = self._dialect(request.api)
+            if (flow := flow_of(dialect, request, self.endpoint)) is not None:
+                completion, headers = await self._drive(flow, timeouts, request.extra_headers)
+                return Ok(self._finished(completion, request.model, started, headers))
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=False), request.extra_headers)
             try:
                 async with asyncio.timeout(timeouts.total):
@@ -135,18 +142,7 @@ class LLMClient:
             completion = self._decode(dialect, reply, content)
         except LLMError as error:
             return Err(self._located(error, request.model, started))
-        attempt = Attempt(
-            self.vendor.name, request.model, "ok", duration=time.monotonic() - started, usage=completion.usage
-        )
-        return Ok(
-            replace(
-                completion,
-                model=completion.model or request.model,
-                provider=self.vendor.name,
-                request_id=request_id(reply.headers),
-                attempts=(attempt,),
-            )
-        )
+        return Ok(self._finished(completion, request.model, started, reply.headers))
 
     def stream_chat(
         self,
@@ -189,6 +185,48 @@ class LLMClient:
             return HealthCheckResult(component, HealthStatus.UNHEALTHY, said, (time.monotonic() - started) * 1000)
         elapsed = (time.monotonic() - started) * 1000
         return HealthCheckResult(component, HealthStatus.HEALTHY, None, elapsed, {"status": reply.status})
+
+    async def run(
+        self, flow: Flow[R], *, model: str | None = None, timeouts: Timeouts | float | None = None
+    ) -> Result[R, LLMError]:
+        """Run an operation of several exchanges that a dialect offers (fetch or cancel a response …).
+
+        Args:
+            flow: fresh, e.g. ``responses.retrieve("resp_…", client.endpoint)``.
+            model: named in errors.
+            timeouts: of the whole operation; a number is the total. Without, the client's own.
+        """
+        started = time.monotonic()
+        own = timeouts if isinstance(timeouts, Timeouts | None) else Timeouts(total=float(timeouts))
+        try:
+            value, _ = await self._drive(flow, _merged(own or Timeouts(), self.defaults.timeouts), None)
+        except LLMError as error:
+            return Err(self._located(error, model or self.defaults.model, started))
+        return Ok(value)
+
+    def plan(
+        self,
+        messages: Messages,
+        *,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        tools: Tools | None = None,
+        stop_sequences: Sequence[str] | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> RequestPlan:
+        """Return what :meth:`complete` would send for the same arguments. Nothing is sent.
+
+        Raises:
+            InvalidMessageError: for a wrong message, tool or value, naming its place.
+            LLMError: for what the vendor cannot carry, by its name.
+            TypeError: for an option that does not exist.
+        """
+        request = self._request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
+        dialect = self._dialect(request.api)
+        flow = flow_of(dialect, request, self.endpoint)
+        encoded = first_request(flow) if flow else dialect.encode_request(request, self.endpoint, stream=False)
+        return plan_of(request, encoded, self._wire(encoded, request.extra_headers), self._key)
 
     async def close(self) -> None:
         """Close the connections that this client opened. Safe to call again."""
@@ -268,6 +306,41 @@ class LLMClient:
             raise self._located(_unreadable(error), request.model, started) from error
 
     # -- steps
+
+    async def _drive(
+        self, flow: Flow[R], timeouts: Timeouts, extra_headers: Mapping[str, str] | None
+    ) -> tuple[R, Mapping[str, str]]:
+        """Return the flow's value and the headers of the last reply."""
+        headers: dict[str, str] = {}
+
+        async def exchange(request: HttpRequest) -> HttpResponse:
+            reply = await self._sender.open(self._wire(request, extra_headers), timeouts)
+            try:
+                content = await reply.read(self._limits.body_bytes)
+            finally:
+                await reply.aclose()
+            headers.clear()
+            headers.update({name.lower(): value for name, value in reply.headers.items()})
+            return HttpResponse(reply.status, headers, content)
+
+        try:
+            return await drive(flow, exchange, timeouts.total), headers
+        except LLMError as error:
+            error.request_id = error.request_id or request_id(headers)
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise _unreadable(error) from error
+
+    def _finished(self, completion: Completion, model: str, started: float, headers: Mapping[str, str]) -> Completion:
+        """Return the completion with what the engine knows of it."""
+        elapsed = time.monotonic() - started
+        return replace(
+            completion,
+            model=completion.model or model,
+            provider=self.vendor.name,
+            request_id=request_id(headers),
+            attempts=(Attempt(self.vendor.name, model, "ok", duration=elapsed, usage=completion.usage),),
+        )
 
     def _request(
         self,

@@ -8,7 +8,7 @@ output (the ChatGPT backend), or no positions (llama.cpp).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lexigram.ai.openai._chat_decode import error_inside
 from lexigram.ai.openai._chat_values import as_dict, as_list, as_text
@@ -16,8 +16,8 @@ from lexigram.ai.openai._common import ITEM
 from lexigram.ai.openai._responses_decode import failure
 from lexigram.ai.openai._responses_values import (
     CALLS,
-    annotations,
     call_of,
+    citations,
     decode_usage,
     finish,
     head_of,
@@ -231,7 +231,7 @@ def _added(event: Mapping[str, Any], item: Mapping[str, Any], state: ResponsesSt
     if kind not in CALLS or not ident or not name or known.name:
         return _NOTHING
     known.name = name
-    word = "custom" if kind == "custom_tool_call" else "function"
+    word: Literal["custom", "function"] = "custom" if kind == "custom_tool_call" else "function"
     return (StreamChunk(tool_call_delta=ToolCallDelta(state.call(known), ident, name, kind=word)),)
 
 
@@ -266,7 +266,11 @@ def _message_done(item: Mapping[str, Any], known: _Item, state: ResponsesStreamS
     content = item.get("content")
     listed = [{"type": "output_text", "text": content}] if isinstance(content, str) else as_list(content)
     chunks: list[StreamChunk] = []
-    for at, content_part in enumerate(map(as_dict, listed)):
+    # Bedrock counts the content of all items through: its deltas then have indices that the item does not.
+    seen = sorted(known.pieces)
+    through = bool(seen) and seen[-1] >= len(listed)
+    for place, content_part in enumerate(map(as_dict, listed)):
+        at = seen[place] if through and place < len(seen) else place
         if content_part.get("type") == "refusal":
             piece = state.piece(known, at)
             rest = piece.rest(as_text(content_part.get("refusal")))
@@ -276,7 +280,7 @@ def _message_done(item: Mapping[str, Any], known: _Item, state: ResponsesStreamS
             rest = piece.rest(content_part["text"])
             if rest:
                 chunks.append(StreamChunk(rest, block=piece.block))
-            chunks.append(StreamChunk(part=TextPart("", annotations(content_part), head), block=piece.block))
+            chunks.append(StreamChunk(part=TextPart("", citations(content_part), head), block=piece.block))
     if chunks and not known.logprobs and (found := logprobs_of(item)):
         chunks.append(StreamChunk(logprobs=found))
     return chunks

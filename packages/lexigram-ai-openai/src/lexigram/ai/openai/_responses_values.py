@@ -14,8 +14,8 @@ from lexigram.contracts.ai.messages import Opaque, OpaquePart, Part, RefusalPart
 __all__ = [
     "CALLS",
     "PENDING",
-    "annotations",
     "call_of",
+    "citations",
     "decode_usage",
     "finish",
     "head_of",
@@ -52,10 +52,10 @@ def finish(response: Mapping[str, Any]) -> tuple[FinishReason | None, str | None
 
 
 def _awaits(item: Mapping[str, Any], output: list[Mapping[str, Any]]) -> bool:
-    if item.get("type") == "shell_call":
-        answered = {i.get("call_id") for i in output if i.get("type") == "shell_call_output"}
-        return item.get("call_id") not in answered
-    return item.get("type") in _AWAITED
+    kind = item.get("type")
+    if kind == "shell_call":
+        return not any(i.get("type") == "shell_call_output" and i.get("call_id") == item.get("call_id") for i in output)
+    return kind in _AWAITED or (kind == "tool_search_call" and item.get("execution") == "client")
 
 
 def _count(value: object) -> int | None:
@@ -90,7 +90,7 @@ def head_of(item: Mapping[str, Any], provider: str) -> Opaque:
     return Opaque(provider, {ITEM: {k: v for k, v in item.items() if k != said}})
 
 
-def annotations(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+def citations(content: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the citations of a text, as the provider wrote them."""
     return tuple([a for a in as_list(content.get("annotations")) if isinstance(a, dict)])
 
@@ -142,5 +142,5 @@ def _message_parts(item: Mapping[str, Any], provider: str) -> list[Part]:
         if piece.get("type") == "refusal":
             parts.append(RefusalPart(as_text(piece.get("refusal")), head))
         elif isinstance(piece.get("text"), str):
-            parts.append(TextPart(piece["text"], annotations(piece), head))
+            parts.append(TextPart(piece["text"], citations(piece), head))
     return parts

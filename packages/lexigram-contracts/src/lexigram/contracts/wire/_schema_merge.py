@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 __all__ = ["merged", "resolve"]
@@ -21,8 +21,10 @@ def resolve(root: Mapping[str, Any], ref: str) -> Any:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, Mapping):
             found = cast("Mapping[str, Any]", found).get(key)
-        elif isinstance(found, list) and key.isascii() and key.isdigit() and int(key) < len(cast("list[Any]", found)):
-            found = cast("list[Any]", found)[int(key)]
+        elif (
+            isinstance(found, list) and key.isascii() and key.isdigit() and int(key) < len(cast("Sequence[Any]", found))
+        ):
+            found = cast("Sequence[Any]", found)[int(key)]
         else:
             return None
     return found
@@ -50,7 +52,7 @@ def merged(
                 waiting.insert(0, (resolve(root, ref), through | {ref}))
         inner = fields.pop("allOf", None)
         if isinstance(inner, list):
-            waiting[:0] = [(p, through) for p in cast("list[Any]", inner)]
+            waiting[:0] = [(p, through) for p in cast("Sequence[Any]", inner)]
         _merge(out, fields, path, lose)
     return out
 
@@ -66,6 +68,6 @@ def _merge(out: dict[str, Any], part: dict[str, Any], path: str, lose: Callable[
                 both[name] = inner if both.get(name, inner) == inner else {"allOf": [both[name], inner]}
             out[keyword] = both
         elif keyword == "required" and isinstance(value, list) and isinstance(old, list):
-            out[keyword] = list(dict.fromkeys([*cast("list[Any]", old), *cast("list[Any]", value)]))
+            out[keyword] = list(dict.fromkeys([*cast("Sequence[Any]", old), *cast("Sequence[Any]", value)]))
         elif value != old and keyword not in _ANNOTATIONS:
             lose(f"{path}.allOf", f"two parts say {keyword!r} differently: only the first is asked for")

@@ -145,7 +145,7 @@ class _Compiler:
                     waiting.append(resolve(self.given, inner))
                 waiting += [v for k, v in fields.items() if k not in _DEFINITIONS]
             elif isinstance(value, list):
-                waiting += cast("list[Any]", value)
+                waiting += cast("Sequence[Any]", value)
         return False
 
     def keywords(self, schema: dict[str, Any], path: str, through: tuple[str, ...]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class _Compiler:
                 case "items" if not isinstance(value, list):
                     made[keyword] = self.node(value, where, through)
                 case "anyOf" if isinstance(value, list) and keyword in rules.keeps:
-                    branches = cast("list[Any]", value)
+                    branches = cast("Sequence[Any]", value)
                     made[keyword] = [self.node(s, f"{where}[{i}]", through) for i, s in enumerate(branches)]
                 case "additionalProperties" if rules.closed:
                     if value is not False:
@@ -215,8 +215,8 @@ class _Compiler:
     def say_nullable(self, schema: dict[str, Any], path: str) -> None:
         kinds, options = schema.get("type"), schema.get("anyOf")
         if isinstance(kinds, list):
-            named = [k for k in cast("list[Any]", kinds) if k != "null"]
-            if len(named) < len(cast("list[Any]", kinds)):
+            named = [k for k in cast("Sequence[Any]", kinds) if k != "null"]
+            if len(named) < len(cast("Sequence[Any]", kinds)):
                 schema["nullable"] = True
             if len(named) == 1:
                 schema["type"] = named[0]
@@ -224,7 +224,7 @@ class _Compiler:
                 del schema["type"]
                 schema["anyOf"] = [{"type": k} for k in named]
         elif isinstance(options, list):
-            listed = cast("list[Any]", options)
+            listed = cast("Sequence[Any]", options)
             rest = [o for o in listed if o != {"type": "null"}]
             if len(rest) < len(listed):
                 schema["nullable"] = True
@@ -236,9 +236,9 @@ class _Compiler:
             self.say_nullable(schema, path)
         values = schema.get("enum")
         if isinstance(values, list):
-            if None in cast("list[Any]", values):
+            if None in cast("Sequence[Any]", values):
                 schema["nullable"] = True
-                schema["enum"] = [v for v in cast("list[Any]", values) if v is not None]
+                schema["enum"] = [v for v in cast("Sequence[Any]", values) if v is not None]
             if self.rules.string_enum and not all(isinstance(v, str) for v in schema["enum"]):
                 del schema["enum"]
                 self.lose(f"{path}.enum", "the vendor enumerates strings only")
@@ -267,10 +267,10 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     kind, options = schema.get("type"), schema.get("anyOf")
     described = {k: v for k, v in schema.items() if k in ("description", "title")}
     if isinstance(options, list):
-        listed = cast("list[Any]", options)
+        listed = cast("Sequence[Any]", options)
         return schema if {"type": "null"} in listed else {**schema, "anyOf": [*listed, {"type": "null"}]}
     if isinstance(kind, str | list) and "const" not in schema:
-        kinds = [kind] if isinstance(kind, str) else list(cast("list[Any]", kind))
+        kinds = [kind] if isinstance(kind, str) else list(cast("Sequence[Any]", kind))
         out = {**schema, "type": kinds if "null" in kinds else [*kinds, "null"]}
         if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
             out["enum"] = [*schema["enum"], None]
@@ -292,7 +292,7 @@ def _strip(value: Any, schema: object, root: JSONObject, depth: int) -> Any:
         return value
     node = _seen_through(cast("Mapping[str, Any]", schema), root)
     if isinstance(value, list):
-        return [_strip(item, node.get("items"), root, depth + 1) for item in cast("list[Any]", value)]
+        return [_strip(item, node.get("items"), root, depth + 1) for item in cast("Sequence[Any]", value)]
     properties = node.get("properties")
     if not isinstance(value, dict) or not isinstance(properties, Mapping):
         branches = [b for w in ("anyOf", "oneOf", "allOf") for b in _branches(node, w)]
