@@ -49,11 +49,15 @@ class Rules:
 
 
 RULES: Final[dict[SchemaTarget, Rules]] = {
-    # OpenAI, guide "Structured model outputs", "Supported schemas".
+    # OpenAI, guide "Structured model outputs", "Supported schemas"; recorded requests show that it also takes
+    # ``default``, the lengths of strings and ``int64``.
     "openai-strict": Rules(
         keeps=_CORE
         | {
             "title",
+            "default",
+            "minLength",
+            "maxLength",
             "format",
             "pattern",
             "multipleOf",
@@ -64,7 +68,7 @@ RULES: Final[dict[SchemaTarget, Rules]] = {
             "minItems",
             "maxItems",
         },
-        formats=_STRINGS,
+        formats=_STRINGS | {"int64"},
         closed=True,
         all_required=True,
         any_value=False,
