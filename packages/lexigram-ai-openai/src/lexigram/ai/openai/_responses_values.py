@@ -52,7 +52,7 @@ def finish(response: Mapping[str, Any]) -> tuple[FinishReason | None, str | None
 
 
 def _awaits(item: Mapping[str, Any], output: list[Mapping[str, Any]]) -> bool:
-    kind = item.get("type")
+    kind = as_text(item.get("type"))
     if kind == "shell_call":
         return not any(i.get("type") == "shell_call_output" and i.get("call_id") == item.get("call_id") for i in output)
     return kind in _AWAITED or (kind == "tool_search_call" and item.get("execution") == "client")

@@ -22,6 +22,18 @@ __all__ = ["CompiledSchema", "SchemaTarget", "compile_schema", "without_added_nu
 _DEEPEST: Final = 60
 _MOST_NODES: Final = 5000
 _DEFINITIONS: Final = ("$defs", "definitions")
+_KINDS: Final[dict[str, Any]] = {
+    "$ref": str,
+    "type": (str, list),
+    "properties": Mapping,
+    "required": list,
+    "enum": list,
+    "items": (Mapping, bool),
+    "prefixItems": list,
+    "anyOf": list,
+    "oneOf": list,
+    "allOf": list,
+}
 _PLAIN: Final = ("string", "number", "boolean", "null")
 
 
@@ -93,7 +105,14 @@ class _Compiler:
         if not isinstance(given, Mapping):
             return self.anything(path, "this schema, which nothing fits, is left out")
         schema = {k: v for k, v in cast("Mapping[str, Any]", given).items() if k not in SILENT | {*_DEFINITIONS}}
-        if isinstance(schema.get("$ref"), str):
+        if isinstance(schema.get("items"), list):  # draft 7's prefixItems
+            schema["prefixItems"] = schema.pop("items")
+        for keyword, kinds in _KINDS.items():
+            if keyword in schema and (not isinstance(schema[keyword], kinds) or schema[keyword] in ([], "")):
+                if keyword != "required":
+                    self.lose(f"{path}.{keyword}", "is no JSON Schema and is left out")
+                del schema[keyword]
+        if "$ref" in schema:
             return self.reference(schema, path, through)
         if isinstance(schema.get("allOf"), list):
             return self.node(merged(self.given, schema, path, self.lose), path, through)
@@ -179,7 +198,7 @@ class _Compiler:
                     # A vendor that knows no such keyword writes the named properties only.
                     if value is not False and value is not True:
                         self.lose(where, "the form of further properties is not asked for")
-                case "format" if value not in rules.formats:
+                case "format" if not isinstance(value, str) or value not in rules.formats:
                     self.lose(where, f"the vendor does not know the format {value!r}")
                 case "minItems" if rules.most_min_items is not None and value not in range(rules.most_min_items + 1):
                     self.lose(where, f"the vendor takes at most {rules.most_min_items}")
@@ -302,7 +321,7 @@ def _strip(value: Any, schema: object, root: JSONObject, depth: int) -> Any:
             if isinstance(value, dict) and isinstance(declared, Mapping) and set(cast("Any", value)) <= set(declared):
                 return _strip(value, inner, root, depth + 1)
         return value
-    required = node.get("required") or ()
+    required = _branches(node, "required")
     out: dict[str, Any] = {}
     for name, item in cast("dict[str, Any]", value).items():
         own = cast("Mapping[str, Any]", properties).get(name)
