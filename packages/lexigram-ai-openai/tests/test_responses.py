@@ -477,5 +477,13 @@ def test_json_mode_vendors_get_the_schema_in_words() -> None:
     assert out["input"][0]["role"] == "system"
 
 
+def test_llamacpp_reads_the_form_of_the_answer_where_chat_has_it() -> None:
+    fmt = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    where = Endpoint("acme", "https://a.example", Quirks(format_field="response_format"))
+    out = sent(endpoint=where, response_format=fmt, verbosity="low")
+    assert (out["response_format"], out["text"]) == (fmt, {"verbosity": "low"})
+    assert sent(endpoint=where, response_format="json_object")["response_format"] == {"type": "json_object"}
+
+
 def test_a_call_without_arguments_text_writes_its_values() -> None:
     assert sent([ChatMessage("assistant", (ToolCall("i", "f", {"x": 1}),))])["input"][0]["arguments"] == '{"x": 1}'

@@ -88,6 +88,10 @@ def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bo
         body["tools"] = [_tool(t, f"tools[{i}]", endpoint, losses) for i, t in enumerate(request.tools)]
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(request.tool_choice, request)
+    if fmt is not None and quirks.format_field == "response_format":
+        made = _format(fmt, endpoint, losses)
+        inner = {k: v for k, v in made.items() if k != "type"}
+        body["response_format"] = {"type": fmt.kind, "json_schema": inner} if inner else made
     text = _text(request, endpoint, losses)
     if text:
         body["text"] = text
@@ -158,7 +162,7 @@ def _tool_choice(choice: ToolChoice | Mapping[str, Any], request: CompletionRequ
 
 def _text(request: CompletionRequest, endpoint: Endpoint, losses: list[Loss]) -> dict[str, Any]:
     text: dict[str, Any] = {}
-    if request.response_format is not None:
+    if request.response_format is not None and endpoint.quirks.format_field == "text.format":
         text["format"] = _format(request.response_format, endpoint, losses)
     if request.verbosity is not None:
         text["verbosity"] = request.verbosity

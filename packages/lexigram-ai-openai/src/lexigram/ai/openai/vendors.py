@@ -381,7 +381,11 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         key_required=False,
         embeddings=embeddings,
         quirks=_quirks(
-            schema="llamacpp", thinking="chat_template", thinking_field="reasoning_content", accepts=_SAMPLING
+            schema="llamacpp",
+            format_field="response_format",
+            thinking="chat_template",
+            thinking_field="reasoning_content",
+            accepts=_SAMPLING,
         ),
         extra="local",
         docs_url="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",

@@ -52,6 +52,7 @@ class Quirks:
         thinking_field: the message field in which earlier reasoning goes back (``content``: as thinking parts of a
             content list); None sends none.
         json_schema: whether ``response_format`` may carry a schema; without, JSON mode and a local check serve.
+        format_field: where the Responses API reads the form of the answer (llama.cpp: the chat API's field).
         tool_strict: whether a tool may carry ``strict``.
         schema: which dialect of JSON Schema it takes where ``strict`` is asked for.
         dimensions_field: the embeddings body's name for the length of the vectors.
@@ -66,6 +67,7 @@ class Quirks:
     thinking: ThinkingParam = "none"
     thinking_field: Literal["reasoning_content", "reasoning", "content"] | None = None
     json_schema: bool = True
+    format_field: Literal["text.format", "response_format"] = "text.format"
     tool_strict: bool = True
     schema: SchemaTarget = "openai-strict"
     dimensions_field: Literal["dimensions", "output_dimension"] = "dimensions"
