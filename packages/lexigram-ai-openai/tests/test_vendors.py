@@ -56,6 +56,27 @@ def test_every_row_encodes_a_request(row: Vendor, stream: bool) -> None:
     assert "KEY" not in sent.url + json.dumps(sent.json)
 
 
+@pytest.mark.parametrize("row", [r for r in ROWS if "responses" in r.dialects], ids=lambda r: r.name)
+def test_rows_with_the_responses_api_have_chat_as_their_default_and_encode(row: Vendor) -> None:
+    assert list(row.dialects) == ["chat", "responses"]
+    endpoint = Endpoint(row.name, row.base_url or "https://own.example/v1", row.quirks)
+    request = build_request([{"role": "user", "content": "hi"}], model="m", max_tokens=5, temperature=0.5)
+    sent = row.auth.apply(row.dialects["responses"].encode_request(request, endpoint, stream=True), "KEY")
+    assert sent.url == f"{endpoint.base_url}/responses"
+    assert isinstance(sent.json, dict)
+    assert (sent.json["max_output_tokens"], sent.json["store"]) == (5, False)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.embeddings is not None], ids=lambda r: r.name)
+def test_rows_with_embeddings_encode_a_batch(row: Vendor) -> None:
+    assert row.embeddings is not None
+    endpoint = Endpoint(row.name, row.base_url or "https://own.example/v1", row.quirks)
+    sent = row.auth.apply(row.embeddings.encode_embeddings(["a", "b"], "m", 8, endpoint), "KEY")
+    assert sent.url == f"{endpoint.base_url}/embeddings"
+    assert isinstance(sent.json, dict)
+    assert (sent.json["input"], sent.json[row.quirks.dimensions_field]) == (["a", "b"], 8)
+
+
 def test_names_and_aliases_are_unique() -> None:
     names = [n for row in ROWS for n in (row.name, *row.aliases)]
     assert len(names) == len(set(names))

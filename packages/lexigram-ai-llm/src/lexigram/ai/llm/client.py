@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from typing_extensions import Unpack
 
+from lexigram.ai.llm.clock import StreamClock, timed_out
 from lexigram.ai.llm.codec import dumps, loads
 from lexigram.ai.llm.flows import drive, first_request, flow_of
 from lexigram.ai.llm.framing import decoder_for
@@ -31,7 +32,6 @@ from lexigram.contracts.ai.errors import (
     LLMTimeoutError,
     ProviderConnectionError,
     StreamError,
-    TimeoutPhase,
 )
 from lexigram.contracts.ai.fold import CompletionFold, chunks_of
 from lexigram.contracts.ai.protocols import Messages, Tools
@@ -138,7 +138,7 @@ class LLMClient:
                     finally:
                         await reply.aclose()
             except TimeoutError:
-                raise _timed_out("total", timeouts.total) from None
+                raise timed_out("total", timeouts.total) from None
             completion = self._decode(dialect, reply, content)
         except LLMError as error:
             return Err(self._located(error, request.model, started))
@@ -236,7 +236,7 @@ class LLMClient:
 
     async def _chunks(self, request: CompletionRequest, fold: CompletionFold) -> AsyncGenerator[StreamChunk, None]:
         started = time.monotonic()
-        clock = _StreamClock(request.timeouts or self.defaults.timeouts)
+        clock = StreamClock(request.timeouts or self.defaults.timeouts)
         try:
             dialect = self._dialect(request.api)
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=True), request.extra_headers)
@@ -451,75 +451,12 @@ class LLMClient:
         return error
 
 
-class _StreamClock:
-    """The deadlines of one stream. Only content counts as progress, so that comments cannot keep it waiting."""
-
-    __slots__ = ("_content", "_loop", "_mark", "_total", "timeouts")
-
-    def __init__(self, timeouts: Timeouts) -> None:
-        self.timeouts = timeouts
-        self._loop = asyncio.get_running_loop()
-        now = self._loop.time()
-        self._total = now + timeouts.total if timeouts.total is not None else None
-        self._mark = now
-        self._content = False
-
-    @property
-    def expired(self) -> bool:
-        """Whether the total deadline has passed."""
-        return self._total is not None and self._loop.time() >= self._total
-
-    def progress(self) -> None:
-        self._content = True
-        self._mark = self._loop.time()
-
-    def waiting(self, grace: float | None = None) -> _Wait:
-        limit = self.timeouts.idle if self._content else self.timeouts.first_token
-        phase: TimeoutPhase = "idle" if self._content else "first_token"
-        when = self._mark + limit if limit is not None else None
-        if grace is not None and (when is None or self._loop.time() + grace < when):
-            when, limit, phase = self._loop.time() + grace, grace, "idle"
-        if self._total is not None and (when is None or self._total <= when):
-            when, limit, phase = self._total, self.timeouts.total, "total"
-        return _Wait(when, phase, limit)
-
-
-class _Wait:
-    """``asyncio.timeout_at`` whose expiry is the typed error."""
-
-    __slots__ = ("_limit", "_phase", "_timeout")
-
-    def __init__(self, when: float | None, phase: TimeoutPhase, limit: float | None) -> None:
-        self._timeout = asyncio.timeout_at(when)
-        self._phase: TimeoutPhase = phase
-        self._limit = limit
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *exc: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*exc)
-        except TimeoutError:
-            raise _timed_out(self._phase, self._limit) from None
-
-
 async def _drain(reply: Reply) -> None:
     """Read what follows the end, so that the connection can serve again; but do not wait long for it."""
     with suppress(TimeoutError, LLMError):
         async with asyncio.timeout(GRACE_AFTER_END):
             while await reply.chunk():
                 pass
-
-
-def _timed_out(phase: TimeoutPhase, seconds: float | None) -> LLMTimeoutError:
-    said = {
-        "first_token": "no content came",
-        "idle": "the stream stalled",
-    }.get(phase, "the call was not finished")
-    return LLMTimeoutError(
-        f"{said} within {seconds:g} s" if seconds is not None else said, phase=phase, seconds=seconds
-    )
 
 
 def _unreadable(error: Exception) -> DecodeError:

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
+from lexigram.ai.llm.clock import timed_out
 from lexigram.contracts.ai.completion import Completion
-from lexigram.contracts.ai.errors import LLMError, LLMTimeoutError
+from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Sleep
 
@@ -68,11 +69,7 @@ async def drive(flow: Flow[R], exchange: Exchange, seconds: float | None) -> R:
                 async with asyncio.timeout_at(deadline):
                     reply = await _fulfil(wish, exchange)
             except TimeoutError:
-                error = LLMTimeoutError(
-                    f"the call was not finished within {seconds:g} s" if seconds is not None else "no reply came",
-                    phase="total",
-                    seconds=seconds,
-                )
+                error = timed_out("total", seconds)
                 flow.throw(error)
                 raise error from None  # a flow that goes on has no time left
             except LLMError as error:
