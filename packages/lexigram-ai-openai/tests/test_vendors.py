@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lexigram.ai.openai import chat, vendors
+from lexigram.ai.openai import chat, embeddings, responses, vendors
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.request import CompletionOptions
-from lexigram.contracts.wire import Dialect, Endpoint, HeaderAuth, Quirks, Vendor
+from lexigram.contracts.wire import Dialect, EmbeddingDialect, Endpoint, HeaderAuth, Quirks, Vendor
 
 ROWS = list(vendors())
 PACKAGES = Path(__file__).parents[2]
@@ -121,6 +121,9 @@ def test_the_dialect_has_the_names_of_the_contract() -> None:
     wanted = {n for n in vars(Dialect) if not n.startswith("_")}
     assert wanted <= set(dir(chat))
     assert (chat.NAME, chat.FRAMING) == ("openai.chat", "sse")
+    assert wanted | {"encode_flow"} <= set(dir(responses))
+    assert (responses.NAME, responses.FRAMING) == ("openai.responses", "sse")
+    assert {n for n in vars(EmbeddingDialect) if not n.startswith("_")} <= set(dir(embeddings))
 
 
 def test_importing_pulls_nothing_but_the_standard_library_and_the_contracts() -> None:
@@ -130,7 +133,7 @@ def test_importing_pulls_nothing_but_the_standard_library_and_the_contracts() ->
     script = f"""if True:
         import json, sys
         sys.path[:0] = {paths!r}
-        import lexigram.ai.openai.chat
+        import lexigram.ai.openai.chat, lexigram.ai.openai.responses, lexigram.ai.openai.embeddings
         print(json.dumps(sorted({{m.split(".")[0] for m in sys.modules}})))
     """
     found = subprocess.run(

@@ -83,7 +83,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
     ),
     Vendor(
         name="groq",
-        dialects=_BOTH,
+        dialects=_CHAT,
         base_url="https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
         quirks=_quirks(
