@@ -16,11 +16,13 @@ Every provider is one row of a table; this page is written from it. `lex provide
 keys that were found. Anything else that speaks OpenAI's chat wire is reached with `openai_compatible` and
 `api_base`, or [by a row of your own](#add-one).
 
-| provider | install | key | base URL | differs in |
-|---|---|---|---|---|
+| provider | install | APIs | key | base URL | differs in |
+|---|---|---|---|---|---|
 """
 
 MIDDLE = """
+The first API is the default; another one is chosen with `api="responses"`, in the settings or a call.
+
 Settings in braces are given as `extra={"name": …}` or `LEX_AI_LLM__EXTRA__NAME`. A provider marked *no key* takes
 one if you set it.
 
@@ -89,7 +91,8 @@ def row(vendor: Vendor) -> str:
     if headers:
         key += f" (header `{headers[0]}`)"
     url = f"`{vendor.base_url}`" if vendor.base_url else "`api_base`"
-    return f"| {name}{also} | `[{vendor.extra}]` | {key} | {url} | {quirks(vendor)} |"
+    apis = ", ".join([*vendor.dialects, *(["embeddings"] if vendor.embeddings is not None else [])])
+    return f"| {name}{also} | `[{vendor.extra}]` | {apis} | {key} | {url} | {quirks(vendor)} |"
 
 
 def quirks(vendor: Vendor) -> str:

@@ -68,9 +68,9 @@ def events(record: dict[str, Any]) -> Iterator[tuple[str | None, Any]]:
         yield name, json.loads(data)
 
 
-def drive(pieces: Iterable[bytes], where: Endpoint) -> tuple[list[StreamChunk], chat.ChatStreamState]:
+def drive(pieces: Iterable[bytes], where: Endpoint, dialect: Any = chat) -> tuple[list[StreamChunk], Any]:
     """Decode a stream from its bytes, cut anyhow, as the engine does."""
-    decoder, state, out = SSEDecoder(), chat.new_stream_state(where), []
+    decoder, state, out = SSEDecoder(), dialect.new_stream_state(where), []
 
     def take(found: list[tuple[str | None, bytes]]) -> None:
         for name, data in found:
@@ -79,7 +79,7 @@ def drive(pieces: Iterable[bytes], where: Endpoint) -> tuple[list[StreamChunk], 
             if data.strip() == b"[DONE]":
                 state.finished = state.closed = True
                 return
-            out.extend(chat.decode_event(name, json.loads(data), state))
+            out.extend(dialect.decode_event(name, json.loads(data), state))
 
     for piece in pieces:
         take(decoder.feed(piece))

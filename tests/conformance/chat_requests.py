@@ -17,6 +17,7 @@ from lexigram.ai.openai import chat
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.errors import InvalidMessageError, InvalidRequestError
 from lexigram.contracts.wire import Endpoint, Quirks
+from lexigram.contracts.wire.schema import compile_schema
 
 _SAME = (
     "top_p",
@@ -166,8 +167,14 @@ def _tool(tool: dict[str, Any]) -> Any:
         return tool
     function = tool.get("function") or {k: v for k, v in tool.items() if k != "type"}
     body = {k: v for k, v in function.items() if v not in (None, "")}
-    body["parameters"] = body.get("parameters") or {"type": "object", "properties": {}}
+    body["parameters"] = strict_form(body.get("parameters"), body.get("strict")) or {"type": "object", "properties": {}}
     return body
+
+
+def strict_form(schema: Any, strict: Any) -> Any:
+    """A schema that the vendor shall hold the model to, as it is compiled: recorded clients wrote many others, which
+    vendors took or not. What compiling may change is held by its own tests (test_schema.py)."""
+    return compile_schema(schema, "openai-strict").schema if strict and schema is not None else schema
 
 
 def meaning(body: dict[str, Any]) -> dict[str, Any]:
@@ -193,6 +200,8 @@ def meaning(body: dict[str, Any]) -> dict[str, Any]:
     form = out.get("response_format")
     if isinstance(form, dict) and isinstance(form.get("json_schema"), dict):
         inner = {"name": "response"} | {k: v for k, v in form["json_schema"].items() if v is not None}
+        if "schema" in inner:
+            inner["schema"] = strict_form(inner["schema"], inner.get("strict"))
         out["response_format"] = {"type": form["type"], "json_schema": inner}
     choice = out.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "function":

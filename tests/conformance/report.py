@@ -12,12 +12,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 import chat_check
 import chat_corpus
 import chat_requests
+import embeddings_check
 import messages_check
 import messages_corpus
 import messages_requests
+import responses_check
+import responses_corpus
+import responses_requests
 
+COLUMNS = ("2xx", "decoded", "equal", "plain", "in-band error", "excluded", "different", "4xx/5xx")
 WIRES: dict[str, tuple[Any, Any, Any]] = {
     "OpenAI Chat Completions": (chat_corpus, chat_check, chat_requests),
+    "OpenAI Responses": (responses_corpus, responses_check, responses_requests),
+    "OpenAI embeddings": (embeddings_check, embeddings_check, None),
     "Anthropic Messages": (messages_corpus, messages_check, messages_requests),
 }
 """Of every wire: where its exchanges are, how one is checked, how its requests are encoded again."""
@@ -31,38 +38,47 @@ def main() -> int:
 
 
 def _wire(name: str, corpus: Any, checks: Any, requests: Any) -> int:
+    records = getattr(corpus, "records", chat_corpus.records)
+    failed = getattr(corpus, "is_error", _failed)
     reasons: collections.Counter[tuple[str, str]] = collections.Counter()
     total: collections.Counter[str] = collections.Counter()
-    columns = ("2xx", "decoded", "equal", "plain", "in-band error", "excluded", "different", "4xx/5xx")
-    print(f"{name:<26}" + "".join(f"{c:>14}" for c in columns))
+    print(f"{name:<26}" + "".join(f"{c:>14}" for c in COLUMNS))
     for api in corpus.apis():
         row: collections.Counter[str] = collections.Counter()
-        for record in corpus.records(api):
-            if record["status"] is None or record["status"] >= 400:
+        for record in records(api):
+            if failed(record):
                 checks.decode_error(record)
                 row["4xx/5xx"] += 1
                 continue
             outcome = checks.check(record)
             row["2xx"] += 1
-            kind = "in-band error" if outcome.kind == "error" else outcome.kind
-            row[kind] += 1
+            row["in-band error" if outcome.kind == "error" else outcome.kind] += 1
             row["decoded"] += outcome.kind in ("equal", "plain", "error")
             if outcome.kind != "equal":
                 detail = f"{api} {record['id']} {outcome.reason}" if outcome.kind == "different" else outcome.reason
                 reasons[outcome.kind, detail] += 1
         total += row
-        print(f"{api:<26}" + "".join(f"{row[c]:>14}" for c in columns))
-    print(f"{'all':<26}" + "".join(f"{total[c]:>14}" for c in columns))
+        print(f"{api:<26}" + "".join(f"{row[c]:>14}" for c in COLUMNS))
+    print(f"{'all':<26}" + "".join(f"{total[c]:>14}" for c in COLUMNS))
     for (kind, reason), count in sorted(reasons.items()):
         print(f"{count:>5}  {kind}: {reason}")
-    asked, good, why = requests.shares()
-    print(f"requests: {good} of {asked} recorded ones are expressible in our words and encode to the same meaning")
-    for reason, count in sorted(why.items(), key=lambda item: -item[1])[:20]:
-        print(f"{count:>5}  not expressible: {reason}")
+    if requests is not None:
+        _requests(*requests.shares())
     for api, reason in getattr(corpus, "OUT_OF_SCOPE", {}).items():
         print(f"       out of scope: {api}: {reason}")
+    print()
     return 1 if total["different"] else 0
 
 
+def _requests(asked: int, good: int, why: dict[str, int]) -> None:
+    print(f"requests: {good} of {asked} recorded ones are expressible in our words and encode to the same meaning")
+    for reason, count in sorted(why.items(), key=lambda item: -item[1])[:20]:
+        print(f"{count:>5}  not expressible: {reason}")
+
+
+def _failed(record: dict[str, Any]) -> bool:
+    return record["status"] is None or record["status"] >= 400
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

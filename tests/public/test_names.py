@@ -12,8 +12,8 @@ import pytest
 
 PINNED = {
     "lexigram.ai.llm": """
-        CSVParser CharEstimateCounter ClientConfig ConversationConfig ConversationManager EnumParser HuggingFaceCounter JSONExtractor
-        JSONParser LLMClient LLMModule Limits ParserRegistry ProviderRegistry PydanticParser StructuredExtractor ThinkingConfig
+        CSVParser CharEstimateCounter ClientConfig ConversationConfig ConversationManager EmbeddingClient EnumParser HuggingFaceCounter JSONExtractor
+        JSONParser LLMClient LLMModule Limits ParserRegistry ProviderRegistry PydanticParser RequestPlan StructuredExtractor ThinkingConfig
         TiktokenCounter TokenCounterRegistry
     """,
     "lexigram.contracts.ai": """
@@ -29,7 +29,7 @@ PINNED = {
         ScopeError UnresolvableDependencyError
     """,
     "lexigram.ai.anthropic": "vendors",
-    "lexigram.ai.openai": "vendors",
+    "lexigram.ai.openai": "grammar_tool vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 

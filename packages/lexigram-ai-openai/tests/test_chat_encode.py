@@ -27,6 +27,7 @@ from lexigram.contracts.wire import Endpoint, Quirks
 
 HI = [{"role": "user", "content": "hi"}]
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+STRICT: Any = {**SCHEMA, "required": ["x"], "additionalProperties": False}
 
 
 def encode(messages: Any = HI, *, quirks: Quirks | None = None, stream: bool = False, **options: Any) -> dict[str, Any]:
@@ -301,9 +302,9 @@ def test_tool_results_in_a_user_message_come_before_its_text() -> None:
 
 def test_tools_are_functions_and_a_vendors_own_pass_as_they_are() -> None:
     own = {"type": "web_search", "x": 1}
-    sent = encode(tools=[ToolDefinition("f", "d", SCHEMA, strict=True), ToolDefinition("g"), own])["tools"]
+    sent = encode(tools=[ToolDefinition("f", "d", STRICT, strict=True), ToolDefinition("g"), own])["tools"]
     assert sent == [
-        {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA, "strict": True}},
+        {"type": "function", "function": {"name": "f", "description": "d", "parameters": STRICT, "strict": True}},
         {"type": "function", "function": {"name": "g", "parameters": {"type": "object", "properties": {}}}},
         own,
     ]
@@ -333,15 +334,15 @@ def test_a_tool_choice_of_every_kind(choice: Any, sent: Any) -> None:
 
 
 def test_a_schema_goes_out_or_into_words_where_the_vendor_knows_json_mode_only() -> None:
-    fmt = ResponseFormat("json_schema", SCHEMA, "answer", "d", strict=True)
+    fmt = ResponseFormat("json_schema", STRICT, "answer", "d", strict=True)
     assert encode(response_format=fmt)["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "answer", "description": "d", "schema": SCHEMA, "strict": True},
+        "json_schema": {"name": "answer", "description": "d", "schema": STRICT, "strict": True},
     }
     body = encode([{"role": "system", "content": "s"}, *HI], response_format=fmt, quirks=Quirks(json_schema=False))
     assert body["response_format"] == {"type": "json_object"}
     assert [m["role"] for m in body["messages"]] == ["system", "system", "user"]
-    assert json.dumps(SCHEMA) in body["messages"][1]["content"]
+    assert json.dumps(STRICT) in body["messages"][1]["content"]
 
 
 T = ThinkingConfig

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lexigram.ai.openai import chat, vendors
+from lexigram.ai.openai import chat, embeddings, responses, vendors
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.request import CompletionOptions
-from lexigram.contracts.wire import Dialect, Endpoint, HeaderAuth, Quirks, Vendor
+from lexigram.contracts.wire import Dialect, EmbeddingDialect, Endpoint, HeaderAuth, Quirks, Vendor
 
 ROWS = list(vendors())
 PACKAGES = Path(__file__).parents[2]
@@ -54,6 +54,27 @@ def test_every_row_encodes_a_request(row: Vendor, stream: bool) -> None:
     assert sent.json[row.quirks.max_tokens_field] == 5
     assert any("KEY" in value for value in sent.headers.values())
     assert "KEY" not in sent.url + json.dumps(sent.json)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if "responses" in r.dialects], ids=lambda r: r.name)
+def test_rows_with_the_responses_api_have_chat_as_their_default_and_encode(row: Vendor) -> None:
+    assert list(row.dialects) == ["chat", "responses"]
+    endpoint = Endpoint(row.name, row.base_url or "https://own.example/v1", row.quirks)
+    request = build_request([{"role": "user", "content": "hi"}], model="m", max_tokens=5, temperature=0.5)
+    sent = row.auth.apply(row.dialects["responses"].encode_request(request, endpoint, stream=True), "KEY")
+    assert sent.url == f"{endpoint.base_url}/responses"
+    assert isinstance(sent.json, dict)
+    assert (sent.json["max_output_tokens"], sent.json["store"]) == (5, False)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.embeddings is not None], ids=lambda r: r.name)
+def test_rows_with_embeddings_encode_a_batch(row: Vendor) -> None:
+    assert row.embeddings is not None
+    endpoint = Endpoint(row.name, row.base_url or "https://own.example/v1", row.quirks)
+    sent = row.auth.apply(row.embeddings.encode_embeddings(["a", "b"], "m", 8, endpoint), "KEY")
+    assert sent.url == f"{endpoint.base_url}/embeddings"
+    assert isinstance(sent.json, dict)
+    assert (sent.json["input"], sent.json[row.quirks.dimensions_field]) == (["a", "b"], 8)
 
 
 def test_names_and_aliases_are_unique() -> None:
@@ -100,6 +121,9 @@ def test_the_dialect_has_the_names_of_the_contract() -> None:
     wanted = {n for n in vars(Dialect) if not n.startswith("_")}
     assert wanted <= set(dir(chat))
     assert (chat.NAME, chat.FRAMING) == ("openai.chat", "sse")
+    assert wanted | {"encode_flow"} <= set(dir(responses))
+    assert (responses.NAME, responses.FRAMING) == ("openai.responses", "sse")
+    assert {n for n in vars(EmbeddingDialect) if not n.startswith("_")} <= set(dir(embeddings))
 
 
 def test_importing_pulls_nothing_but_the_standard_library_and_the_contracts() -> None:
@@ -109,7 +133,7 @@ def test_importing_pulls_nothing_but_the_standard_library_and_the_contracts() ->
     script = f"""if True:
         import json, sys
         sys.path[:0] = {paths!r}
-        import lexigram.ai.openai.chat
+        import lexigram.ai.openai.chat, lexigram.ai.openai.responses, lexigram.ai.openai.embeddings
         print(json.dumps(sorted({{m.split(".")[0] for m in sys.modules}})))
     """
     found = subprocess.run(

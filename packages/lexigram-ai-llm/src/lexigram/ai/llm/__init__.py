@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from lexigram.ai.llm.client import LLMClient
     from lexigram.ai.llm.config import ClientConfig
     from lexigram.ai.llm.conversation import ConversationConfig, ConversationManager
+    from lexigram.ai.llm.embedding import EmbeddingClient
     from lexigram.ai.llm.extraction import JSONExtractor, StructuredExtractor
     from lexigram.ai.llm.module import LLMModule
     from lexigram.ai.llm.parsers import CSVParser, EnumParser, JSONParser, ParserRegistry, PydanticParser
+    from lexigram.ai.llm.plan import RequestPlan
     from lexigram.ai.llm.registry import ProviderRegistry
     from lexigram.ai.llm.tokens import CharEstimateCounter, HuggingFaceCounter, TiktokenCounter, TokenCounterRegistry
     from lexigram.ai.llm.transport import Limits
@@ -26,6 +28,7 @@ __all__ = [
     "ClientConfig",
     "ConversationConfig",
     "ConversationManager",
+    "EmbeddingClient",
     "EnumParser",
     "HuggingFaceCounter",
     "JSONExtractor",
@@ -36,6 +39,7 @@ __all__ = [
     "ParserRegistry",
     "ProviderRegistry",
     "PydanticParser",
+    "RequestPlan",
     "StructuredExtractor",
     "ThinkingConfig",
     "TiktokenCounter",
@@ -46,9 +50,11 @@ _HOMES = {
     "client": ("LLMClient",),
     "config": ("ClientConfig",),
     "conversation": ("ConversationConfig", "ConversationManager"),
+    "embedding": ("EmbeddingClient",),
     "extraction": ("JSONExtractor", "StructuredExtractor"),
     "module": ("LLMModule",),
     "parsers": ("CSVParser", "EnumParser", "JSONParser", "ParserRegistry", "PydanticParser"),
+    "plan": ("RequestPlan",),
     "registry": ("ProviderRegistry",),
     "tokens": ("CharEstimateCounter", "HuggingFaceCounter", "TiktokenCounter", "TokenCounterRegistry"),
     "transport": ("Limits",),

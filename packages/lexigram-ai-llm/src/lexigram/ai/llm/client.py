@@ -12,8 +12,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeVar
 
+from typing_extensions import Unpack
+
 from lexigram.ai.llm.codec import dumps, loads
+from lexigram.ai.llm.flows import drive, first_request, flow_of
 from lexigram.ai.llm.framing import decoder_for
+from lexigram.ai.llm.plan import RequestPlan, plan_of
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
 from lexigram.contracts.ai.client import ClientBase
 from lexigram.contracts.ai.coerce import build_request
@@ -34,7 +38,7 @@ from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Sealed, Secret
-from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Vendor
+from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
 
 __all__ = ["ClientDefaults", "LLMClient"]
@@ -135,13 +139,17 @@ class LLMClient(ClientBase):
         sender = self._sender
         try:
             dialect = self._dialect(request.api)
+            timeouts = request.timeouts or self.defaults.timeouts
+            if (flow := flow_of(dialect, request, self.endpoint)) is not None:
+                completion, headers = await self._drive(flow, timeouts, request.extra_headers)
+                return Ok(self._completed(completion, request.model, headers, started))
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=False), request.extra_headers)
-            reply = await sender.open(wire, request.timeouts or self.defaults.timeouts, stream=False)
+            reply = await sender.open(wire, timeouts, stream=False)
             try:
                 content = await reply.read()
             finally:
                 await reply.aclose()
-            return Ok(self._completed(self._decode(dialect, reply, content), request.model, reply, started))
+            return Ok(self._completed(self._decode(dialect, reply, content), request.model, reply.headers, started))
         except LLMError as error:
             failure = error
         except sender.failures as error:
@@ -177,6 +185,48 @@ class LLMClient(ClientBase):
             return HealthCheckResult(component, HealthStatus.HEALTHY, None, elapsed, {"status": reply.status})
         elapsed = (time.monotonic() - started) * 1000
         return HealthCheckResult(component, HealthStatus.UNHEALTHY, failure.message, elapsed)
+
+    async def run(
+        self, flow: Flow[T], *, model: str | None = None, timeouts: Timeouts | float | None = None
+    ) -> Result[T, LLMError]:
+        """Run an operation of several exchanges that a dialect offers (fetch or cancel a response …).
+
+        Args:
+            flow: fresh, e.g. ``responses.retrieve("resp_…", client.endpoint)``.
+            model: named in errors.
+            timeouts: of the whole operation; a number is the total. Without, the client's own.
+        """
+        started = time.monotonic()
+        own = timeouts if isinstance(timeouts, Timeouts | None) else Timeouts(total=float(timeouts))
+        try:
+            value, _ = await self._drive(flow, _merged(own or Timeouts(), self.defaults.timeouts), None)
+        except LLMError as error:
+            return Err(self._located(error, model or self.defaults.model, started))
+        return Ok(value)
+
+    def plan(
+        self,
+        messages: Messages,
+        *,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        tools: Tools | None = None,
+        stop_sequences: Sequence[str] | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> RequestPlan:
+        """Return what :meth:`complete` would send for the same arguments. Nothing is sent.
+
+        Raises:
+            InvalidMessageError: for a wrong message, tool or value, naming its place.
+            LLMError: for what the vendor cannot carry, by its name.
+            TypeError: for an option that does not exist.
+        """
+        request = self.make_request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
+        dialect = self._dialect(request.api)
+        flow = flow_of(dialect, request, self.endpoint)
+        encoded = first_request(flow) if flow else dialect.encode_request(request, self.endpoint, stream=False)
+        return plan_of(request, encoded, self._wire(encoded, request.extra_headers), self._key)
 
     async def close(self) -> None:
         """Close the connections that this client opened. Safe to call again."""
@@ -255,6 +305,35 @@ class LLMClient(ClientBase):
 
     # -- steps
 
+    async def _drive(
+        self, flow: Flow[T], timeouts: Timeouts, extra_headers: Mapping[str, str] | None
+    ) -> tuple[T, Mapping[str, str]]:
+        """Return the flow's value and the headers of the last reply."""
+        headers: dict[str, str] = {}
+        sender = self._sender
+
+        async def exchange(request: HttpRequest) -> HttpResponse:
+            try:
+                reply = await sender.open(self._wire(request, extra_headers), timeouts, stream=False)
+                try:
+                    content = await reply.read()
+                finally:
+                    await reply.aclose()
+                headers.clear()
+                headers.update({name.lower(): value for name, value in reply.headers.items()})
+                return HttpResponse(reply.status, headers, content)
+            except sender.failures as error:
+                failure = sender.explain(error)
+            raise failure
+
+        try:
+            return await drive(flow, exchange, timeouts.total), headers
+        except LLMError as error:
+            error.request_id = error.request_id or request_id(headers)
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise _unreadable(error) from error
+
     def _dialect(self, api: str | None) -> Dialect:
         dialects = self.vendor.dialects
         wanted = api or self.defaults.api or next(iter(dialects))
@@ -318,13 +397,13 @@ class LLMClient(ClientBase):
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise _unreadable(error) from error
 
-    def _completed(self, completion: Completion, model: str, reply: Reply, started: float) -> Completion:
+    def _completed(self, completion: Completion, model: str, headers: Mapping[str, str], started: float) -> Completion:
         """Fill in who answered, and the try that led here."""
         elapsed = time.monotonic() - started
         # The dialect made the value for this call and nobody else has seen it: filled in place, not copied.
         put = object.__setattr__
         put(completion, "attempts", (Attempt(self.vendor.name, model, "ok", 0.0, None, elapsed, completion.usage),))
-        put(completion, "request_id", request_id(reply.headers))
+        put(completion, "request_id", request_id(headers))
         put(completion, "provider", self.vendor.name)
         if not completion.model:
             put(completion, "model", model)

@@ -181,7 +181,9 @@ def _safe_name(name: str) -> str:
 
 
 def _refuses_format(error: LLMError) -> bool:
-    return isinstance(error, InvalidRequestError) and "response_format" in error.message
+    """Whether the provider has no such format; the Responses API names it ``text.format``."""
+    named = "response_format" in error.message or "text.format" in error.message
+    return isinstance(error, InvalidRequestError) and named
 
 
 def _stopped(completion: Completion) -> LLMError | None:

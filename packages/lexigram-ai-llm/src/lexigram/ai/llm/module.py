@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lexigram.ai.llm.client import LLMClient
 from lexigram.ai.llm.config import SECTION, ClientConfig
+from lexigram.ai.llm.embedding import EmbeddingClient
 from lexigram.ai.llm.factory import build_client, find_server
 from lexigram.ai.llm.parsers import ParserRegistry
 from lexigram.ai.llm.registry import ProviderRegistry
@@ -14,7 +16,7 @@ from lexigram.ai.llm.tokens import TokenCounterRegistry
 from lexigram.app import Module, ProviderBase
 from lexigram.config import KeyFile, Loaded, VendorEnv, load_settings
 from lexigram.contracts.ai.errors import LLMConfigurationError
-from lexigram.contracts.ai.protocols import LLMClientProtocol
+from lexigram.contracts.ai.protocols import EmbeddingClientProtocol, LLMClientProtocol
 from lexigram.contracts.health import HealthCheckResult
 from lexigram.di import Container
 
@@ -30,7 +32,8 @@ class LLMModule:
     """Makes the module that registers the client and its helpers.
 
     In the container afterwards: ``LLMClientProtocol``, :class:`ClientConfig`, :class:`ProviderRegistry`,
-    :class:`TokenCounterRegistry` and :class:`ParserRegistry`.
+    :class:`TokenCounterRegistry` and :class:`ParserRegistry`; ``EmbeddingClientProtocol`` too where the provider has
+    embeddings.
     """
 
     @staticmethod
@@ -107,6 +110,8 @@ class LLMProvider(ProviderBase):
         container.register(TokenCounterRegistry, TokenCounterRegistry.with_defaults)
         container.register(ParserRegistry, ParserRegistry.with_defaults)
         container.register(LLMClientProtocol, self._get_client)
+        if self._has_embeddings():
+            container.register(EmbeddingClientProtocol, self._get_embedder)
 
     async def boot(self, container: Container) -> None:
         """Check the provider, its package, key and address, start its server if it is ours, and make the client.
@@ -156,6 +161,18 @@ class LLMProvider(ProviderBase):
                 hint="resolve LLMClientProtocol inside `async with Application(…)`",
             )
         return self._client
+
+    def _has_embeddings(self) -> bool:
+        name = self._config.provider
+        if self._stub or name not in self._registry or self._registry.factory(name) is not None:
+            return False
+        return self._registry.get(name).embeddings is not None
+
+    def _get_embedder(self) -> EmbeddingClientProtocol:
+        client = self._get_client()
+        if not isinstance(client, LLMClient):
+            raise LLMConfigurationError(f"a {type(client).__name__} has no embeddings")
+        return EmbeddingClient(client)
 
 
 def read_config(

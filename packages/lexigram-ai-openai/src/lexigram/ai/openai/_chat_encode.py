@@ -11,6 +11,17 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from lexigram.ai.openai._common import (
+    ITEM,
+    compiled,
+    data_url,
+    left_out,
+    merged_body,
+    refused,
+    schema_in_words,
+    schema_losses,
+    url,
+)
 from lexigram.contracts.ai.errors import InvalidRequestError
 from lexigram.contracts.ai.messages import (
     AudioPart,
@@ -47,12 +58,12 @@ _SEE_NEXT: Final = "The attachments of this result follow in the next user messa
 
 def chat_url(endpoint: Endpoint) -> str:
     """Return where completions are asked for."""
-    return f"{endpoint.base_url.rstrip('/')}/chat/completions"
+    return url(endpoint, "/chat/completions")
 
 
 def encode_health(endpoint: Endpoint) -> HttpRequest:
     """Return a listing of models: it needs the key and costs nothing."""
-    return HttpRequest("GET", f"{endpoint.base_url.rstrip('/')}/models")
+    return HttpRequest("GET", url(endpoint, "/models"))
 
 
 def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bool) -> HttpRequest:
@@ -69,7 +80,7 @@ def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bo
         if (name != "top_k" or "top_k" not in quirks.accepts) and "." not in name:
             value: object = getattr(request, name, None)
             if value is not None and value != ():
-                raise _refused(name, endpoint)
+                raise refused(name, endpoint)
     body: dict[str, Any] = {"model": request.model, "messages": _messages(request, endpoint)}
     if request.max_tokens is not None:
         body[quirks.max_tokens_field] = request.max_tokens
@@ -102,28 +113,9 @@ def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bo
         if quirks.stream_usage:
             body["stream_options"] = {"include_usage": True}
     if request.extra_body:
-        body = _merged(body, request.extra_body)
-    return HttpRequest("POST", chat_url(endpoint), dict(request.extra_headers or {}), body)
-
-
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for name, value in extra.items():
-        old = out.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            out[name] = _merged(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", value))
-        else:
-            out[name] = value
-    return out
-
-
-def _refused(name: str, endpoint: Endpoint) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{endpoint.provider} has no parameter for {name!r}",
-        provider=endpoint.provider,
-        provider_code=f"unsupported_option:{name}",
-        hint=f"leave {name!r} out, or write what the vendor knows into extra_body",
-    )
+        body = merged_body(body, request.extra_body)
+    losses = [*left_out(request.messages, endpoint, items=False), *schema_losses(request, endpoint)]
+    return HttpRequest("POST", chat_url(endpoint), dict(request.extra_headers or {}), body, losses=tuple(losses))
 
 
 def _cannot(what: str, where: str, endpoint: Endpoint, hint: str | None = None) -> InvalidRequestError:
@@ -160,19 +152,10 @@ def _messages(request: CompletionRequest, endpoint: Endpoint) -> list[dict[str, 
         out.append({"role": "user", "content": waiting})
     fmt = request.response_format
     if fmt is not None and fmt.kind == "json_schema" and not endpoint.quirks.json_schema:
-        told = _schema_in_words(fmt, endpoint)
+        told = {"role": endpoint.quirks.system_role, "content": schema_in_words(fmt)}
         at = next((i for i, m in enumerate(out) if m["role"] != told["role"]), len(out))
         out.insert(at, told)
     return out
-
-
-def _schema_in_words(fmt: ResponseFormat, endpoint: Endpoint) -> dict[str, Any]:
-    """For vendors that know JSON mode only: the schema goes where the model can read it."""
-    schema = json.dumps(dict(fmt.schema or {}), ensure_ascii=False)
-    return {
-        "role": endpoint.quirks.system_role,
-        "content": f"Answer with one JSON object that fits this JSON schema, and nothing else:\n{schema}",
-    }
 
 
 def _message(message: ChatMessage, content: str | tuple[Part, ...], where: str, endpoint: Endpoint) -> dict[str, Any]:
@@ -189,15 +172,16 @@ def _message(message: ChatMessage, content: str | tuple[Part, ...], where: str, 
 
 
 def _own(opaque: Opaque | None, endpoint: Endpoint) -> Mapping[str, Any]:
-    """What the same provider attached; what another one attached is left out."""
-    return opaque.data if opaque is not None and opaque.provider == endpoint.provider else {}
+    """What the same provider attached on this API; what another one attached is left out."""
+    ours = opaque is not None and opaque.provider == endpoint.provider and ITEM not in opaque.data
+    return opaque.data if opaque is not None and ours else {}
 
 
 def _parts(parts: tuple[Part, ...], where: str, endpoint: Endpoint) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for i, part in enumerate(parts):
         if isinstance(part, OpaquePart):
-            if part.opaque.provider == endpoint.provider:
+            if _own(part.opaque, endpoint):
                 out.append(dict(part.opaque.data))
         else:
             out.append(_part(part, f"{where}.content[{i}]", endpoint))
@@ -209,7 +193,7 @@ def _part(part: Part, where: str, endpoint: Endpoint) -> dict[str, Any]:
         case TextPart():
             return {"type": "text", "text": part.text, **_own(part.opaque, endpoint)}
         case ImagePart():
-            image: dict[str, Any] = {"url": part.url or _data_url(part.data or b"", part.media_type)}
+            image: dict[str, Any] = {"url": part.url or data_url(part.data or b"", part.media_type)}
             if part.detail is not None:
                 image["detail"] = part.detail
             return {"type": "image_url", "image_url": image, **_own(part.opaque, endpoint)}
@@ -224,16 +208,12 @@ def _part(part: Part, where: str, endpoint: Endpoint) -> dict[str, Any]:
             raise _cannot(f"a {type(part).__name__} in this role", where, endpoint)
 
 
-def _data_url(data: bytes, media_type: str | None) -> str:
-    return f"data:{media_type or 'application/octet-stream'};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 def _file(part: FilePart, where: str, endpoint: Endpoint) -> dict[str, Any]:
     if part.url is not None:
         raise _cannot("a file by url", where, endpoint, "give the file's data, or a file_id of the vendor's")
     if part.file_id is not None:
         return {"file_id": part.file_id}
-    file: dict[str, Any] = {"file_data": _data_url(part.data or b"", part.media_type)}
+    file: dict[str, Any] = {"file_data": data_url(part.data or b"", part.media_type)}
     file["filename"] = part.filename or "file"
     return file
 
@@ -260,7 +240,7 @@ def _assistant(content: str | tuple[Part, ...], where: str, endpoint: Endpoint) 
             case AudioPart() if part.id is not None:
                 audio = part.id
             case OpaquePart():
-                if part.opaque.provider == endpoint.provider:
+                if _own(part.opaque, endpoint):
                     texts.append(dict(part.opaque.data))
             case ImagePart() if part.opaque is not None:
                 images += [dict(part.opaque.data)] if _own(part.opaque, endpoint) else []
@@ -340,16 +320,30 @@ def _tool_result(result: ToolResultPart, where: str, endpoint: Endpoint) -> tupl
 
 def _tool(tool: ToolDefinition | ProviderTool, endpoint: Endpoint) -> dict[str, Any]:
     if isinstance(tool, ProviderTool):
-        return dict(tool.data)
+        return _provider_tool(tool)
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
-    function["parameters"] = dict(tool.parameters) or {"type": "object", "properties": {}}
+    parameters = compiled(tool.parameters, tool.strict, "", endpoint, [])
+    function["parameters"] = parameters or {"type": "object", "properties": {}}
     if tool.strict is not None and endpoint.quirks.tool_strict:
         function["strict"] = tool.strict
     elif tool.strict:
-        raise _refused("strict", endpoint)
+        raise refused("strict", endpoint)
     return {"type": "function", "function": function}
+
+
+def _provider_tool(tool: ProviderTool) -> dict[str, Any]:
+    """A tool of the vendor's as it is; a custom tool in the Responses API's form, in this one's."""
+    data = dict(tool.data)
+    if data.get("type") != "custom" or "custom" in data:
+        return data
+    custom: dict[str, Any] = {k: v for k, v in data.items() if k != "type"}
+    form = custom.get("format")
+    if isinstance(form, Mapping) and "syntax" in form:
+        grammar = {k: v for k, v in cast("Mapping[str, Any]", form).items() if k != "type"}
+        custom["format"] = {"type": "grammar", "grammar": grammar}
+    return {"type": "custom", "custom": custom}
 
 
 def _tool_choice(choice: ToolChoice | Mapping[str, Any], request: CompletionRequest) -> Any:
@@ -359,7 +353,7 @@ def _tool_choice(choice: ToolChoice | Mapping[str, Any], request: CompletionRequ
         return choice.mode
     for tool in request.tools:
         if isinstance(tool, ProviderTool) and tool.data.get("type") == "custom":
-            custom = tool.data.get("custom")
+            custom = _provider_tool(tool).get("custom")
             if isinstance(custom, Mapping) and cast("Mapping[str, Any]", custom).get("name") == choice.name:
                 return {"type": "custom", "custom": {"name": choice.name}}
     return {"type": "function", "function": {"name": choice.name}}
@@ -374,7 +368,7 @@ def _response_format(fmt: ResponseFormat, endpoint: Endpoint) -> dict[str, Any]:
     if fmt.description is not None:
         schema["description"] = fmt.description
     if fmt.schema is not None:
-        schema["schema"] = dict(fmt.schema)
+        schema["schema"] = compiled(fmt.schema, fmt.strict, "", endpoint, [])
     if fmt.strict is not None:
         schema["strict"] = fmt.strict
     return {"type": "json_schema", "json_schema": schema}
@@ -390,13 +384,13 @@ def _thinking(config: ThinkingConfig, endpoint: Endpoint) -> dict[str, Any]:
     if config == ThinkingConfig():
         return {}
     if kind == "none":
-        raise _refused("thinking", endpoint)
+        raise refused("thinking", endpoint)
     if budget is not None and not off and kind not in ("reasoning", "enable_thinking"):
-        raise _refused("thinking.budget_tokens", endpoint)
+        raise refused("thinking.budget_tokens", endpoint)
     if asks_effort and (kind == "enable_thinking" or "thinking.effort" in endpoint.quirks.refuses):
-        raise _refused("thinking.effort", endpoint)
+        raise refused("thinking.effort", endpoint)
     if off and "thinking.suppress" in endpoint.quirks.refuses:
-        raise _refused("thinking.suppress", endpoint)
+        raise refused("thinking.suppress", endpoint)
     words = {"reasoning_effort": effort} if asks_effort else {}
     match kind:
         case "reasoning_effort":

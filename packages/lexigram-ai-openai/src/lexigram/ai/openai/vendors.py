@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lexigram.ai.openai import chat
+from lexigram.ai.openai import chat, embeddings, responses
 from lexigram.contracts.wire import Dialect, HeaderAuth, Quirks, Vendor
 
 __all__ = ["vendors"]
 
 _CHAT: Final[Mapping[str, Dialect]] = {"chat": chat}
+_BOTH: Final[Mapping[str, Dialect]] = {"chat": chat, "responses": responses}
 
 # Parameters of OpenAI's own service (and Azure's copy of it) that other vendors mostly ignore.
 _OPENAI_ONLY: Final = frozenset({"store", "metadata", "prediction", "modalities", "audio", "verbosity", "prompt_cache"})
@@ -43,30 +44,34 @@ _ROWS: Final[tuple[Vendor, ...]] = (
     # ``max_tokens`` is deprecated there in favour of ``max_completion_tokens``, and reasoning models refuse it.
     Vendor(
         name="openai",
-        dialects=_CHAT,
+        dialects=_BOTH,
         default_model="gpt-4-turbo",
         base_url="https://api.openai.com/v1",
         key_env=("OPENAI_API_KEY",),
+        embeddings=embeddings,
         quirks=Quirks(max_tokens_field="max_completion_tokens", thinking="reasoning_effort"),
         extra="openai",
         docs_url="https://platform.openai.com/docs/api-reference/chat/create",
     ),
     Vendor(
         name="azure-openai",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="https://{resource}.openai.azure.com/openai/v1",
         key_env=("AZURE_OPENAI_API_KEY",),
         auth=HeaderAuth("api-key", ""),
+        embeddings=embeddings,
         quirks=Quirks(max_tokens_field="max_completion_tokens", thinking="reasoning_effort"),
+        settings=("api_version",),
         extra="azure-openai",
         docs_url="https://learn.microsoft.com/azure/ai-foundry/openai/latest",
         aliases=("azure",),
     ),
     Vendor(
         name="openrouter",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="https://openrouter.ai/api/v1",
         key_env=("OPENROUTER_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(
             thinking="reasoning",
             thinking_field="reasoning",
@@ -96,7 +101,9 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(
+            dimensions_field="output_dimension",
             refuses=("seed", "user", "logit_bias", "service_tier"),
             keeps=("prediction", "metadata", "prompt_cache"),
             stream_usage=False,
@@ -122,7 +129,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
     ),
     Vendor(
         name="xai",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="https://api.x.ai/v1",
         key_env=("XAI_API_KEY",),
         quirks=_quirks(
@@ -137,7 +144,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
     # JSON mode only. In a turn with tools the reasoning has to go back as ``reasoning_content``.
     Vendor(
         name="deepseek",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="https://api.deepseek.com/v1",
         key_env=("DEEPSEEK_API_KEY",),
         quirks=_quirks(
@@ -155,6 +162,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.together.ai/v1",
         key_env=("TOGETHER_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(thinking="reasoning_effort", thinking_field="reasoning", accepts=_SAMPLING),
         extra="together",
         docs_url="https://docs.together.ai/reference/chat-completions-1",
@@ -164,6 +172,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.fireworks.ai/inference/v1",
         key_env=("FIREWORKS_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(thinking="reasoning_effort", thinking_field="reasoning_content", accepts=_SAMPLING),
         extra="fireworks",
         docs_url="https://docs.fireworks.ai/api-reference/post-chatcompletions",
@@ -192,12 +201,14 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.perplexity.ai",
         key_env=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
+        embeddings=embeddings,
         quirks=_quirks(
             refuses=("seed", "logit_bias", "user", "service_tier", "thinking.suppress"),
             stream_usage=False,
             thinking="reasoning_effort",
             accepts=_SAMPLING,
         ),
+        settings=("embeddings_encoding",),
         extra="perplexity",
         docs_url="https://docs.perplexity.ai/api-reference/chat-completions-post",
     ),
@@ -225,6 +236,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_env=("DASHSCOPE_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(thinking="enable_thinking", accepts=_SAMPLING, keeps=("modalities", "audio")),
         extra="dashscope",
         docs_url="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
@@ -255,6 +267,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.venice.ai/api/v1",
         key_env=("VENICE_API_KEY",),
+        embeddings=embeddings,
         quirks=_quirks(
             max_tokens_field="max_completion_tokens",
             thinking="reasoning_effort",
@@ -280,6 +293,7 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.studio.nebius.ai/v1",
         key_env=("NEBIUS_API_KEY",),
+        embeddings=embeddings,
         quirks=_COMPATIBLE,
         extra="nebius",
         docs_url="https://docs.nebius.com/studio/inference/api",
@@ -316,50 +330,63 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         dialects=_CHAT,
         base_url="https://api.deepinfra.com/v1/openai",
         key_env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+        embeddings=embeddings,
         quirks=_quirks(thinking="reasoning_effort", accepts=_SAMPLING),
         extra="deepinfra",
         docs_url="https://deepinfra.com/docs/openai_api",
     ),
     Vendor(
         name="ollama",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="http://127.0.0.1:11434/v1",
         key_env=("OLLAMA_API_KEY",),
         key_required=False,
-        quirks=_quirks(refuses=("logit_bias", "user"), thinking="reasoning_effort", thinking_field="reasoning"),
+        embeddings=embeddings,
+        quirks=_quirks(
+            schema="llamacpp", refuses=("logit_bias", "user"), thinking="reasoning_effort", thinking_field="reasoning"
+        ),
         extra="ollama",
         docs_url="https://docs.ollama.com/api/openai-compatibility",
         local=True,
     ),
     Vendor(
         name="vllm",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="http://127.0.0.1:8000/v1",
         key_env=("VLLM_API_KEY",),
         key_required=False,
-        quirks=_quirks(thinking="chat_template", thinking_field="reasoning", accepts=_SAMPLING),
+        embeddings=embeddings,
+        quirks=_quirks(schema="llamacpp", thinking="chat_template", thinking_field="reasoning", accepts=_SAMPLING),
         extra="vllm",
         docs_url="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         local=True,
     ),
     Vendor(
         name="lmstudio",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="http://127.0.0.1:1234/v1",
         key_env=("LMSTUDIO_API_KEY",),
         key_required=False,
-        quirks=_quirks(thinking="reasoning_effort", accepts=_SAMPLING),
+        embeddings=embeddings,
+        quirks=_quirks(schema="llamacpp", thinking="reasoning_effort", accepts=_SAMPLING),
         extra="lmstudio",
         docs_url="https://lmstudio.ai/docs/developer/openai-compat",
         local=True,
     ),
     Vendor(
         name="llamacpp",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url="http://127.0.0.1:8080/v1",
         key_env=("LLAMA_API_KEY",),
         key_required=False,
-        quirks=_quirks(thinking="chat_template", thinking_field="reasoning_content", accepts=_SAMPLING),
+        embeddings=embeddings,
+        quirks=_quirks(
+            schema="llamacpp",
+            format_field="response_format",
+            thinking="chat_template",
+            thinking_field="reasoning_content",
+            accepts=_SAMPLING,
+        ),
         extra="local",
         docs_url="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         aliases=("llama.cpp",),
@@ -368,10 +395,11 @@ _ROWS: Final[tuple[Vendor, ...]] = (
     # Whatever speaks the wire: nothing is refused, for nothing is known of it.
     Vendor(
         name="openai_compatible",
-        dialects=_CHAT,
+        dialects=_BOTH,
         base_url=None,
         key_env=("OPENAI_COMPATIBLE_API_KEY",),
         key_required=False,
+        embeddings=embeddings,
         quirks=Quirks(thinking="reasoning_effort", accepts=_SAMPLING),
         extra="openai",
         docs_url="https://platform.openai.com/docs/api-reference/chat/create",

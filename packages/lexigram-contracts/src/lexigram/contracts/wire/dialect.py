@@ -16,6 +16,7 @@ from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.protocols import Embeddings
 from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.contracts.values import JSON
+from lexigram.contracts.wire._schema_rules import SchemaTarget
 from lexigram.contracts.wire.http import Flow, HttpRequest, HttpResponse
 
 __all__ = [
@@ -51,7 +52,10 @@ class Quirks:
         thinking_field: the message field in which earlier reasoning goes back (``content``: as thinking parts of a
             content list); None sends none.
         json_schema: whether ``response_format`` may carry a schema; without, JSON mode and a local check serve.
+        format_field: where the Responses API reads the form of the answer (llama.cpp: the chat API's field).
         tool_strict: whether a tool may carry ``strict``.
+        schema: which dialect of JSON Schema it takes where ``strict`` is asked for.
+        dimensions_field: the embeddings body's name for the length of the vectors.
         refuses: options that the vendor has no parameter for; using one is an error, not a silent loss. A part of
             ``thinking`` is named ``thinking.effort`` or ``thinking.suppress``.
         accepts: options that the reference wire does not have and the vendor takes under our name (``top_k``).
@@ -63,7 +67,10 @@ class Quirks:
     thinking: ThinkingParam = "none"
     thinking_field: Literal["reasoning_content", "reasoning", "content"] | None = None
     json_schema: bool = True
+    format_field: Literal["text.format", "response_format"] = "text.format"
     tool_strict: bool = True
+    schema: SchemaTarget = "openai-strict"
+    dimensions_field: Literal["dimensions", "output_dimension"] = "dimensions"
     refuses: frozenset[str] = frozenset()
     accepts: frozenset[str] = frozenset()
 
