@@ -1,4 +1,4 @@
-"""Print, per API, how the recorded chat exchanges come out: ``python tests/conformance/report.py``."""
+"""Print, per API, how the recorded exchanges come out: ``python tests/conformance/report.py``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import chat_corpus as corpus
 from chat_check import check, decode_error
 from chat_requests import shares
+from wire_corpus import check as check_wire
+from wire_corpus import decode_error as decode_wire_error
+from wire_corpus import shares as wire_shares
+from wires import WIRES
 
 
 def main() -> int:
@@ -45,9 +49,33 @@ def main() -> int:
     print(f"requests: {good} of {asked} recorded ones are expressible in our words and encode to the same meaning")
     for reason, count in sorted(why.items(), key=lambda item: -item[1])[:20]:
         print(f"{count:>5}  not expressible: {reason}")
-    for api, reason in corpus.OUT_OF_SCOPE.items():
-        print(f"       out of scope: {api}: {reason}")
-    return 1 if total["different"] else 0
+    return wires() or (1 if total["different"] else 0)
+
+
+def wires() -> int:
+    """Print the same of the wires that have a package of their own."""
+    columns = ("2xx", "decoded", "equal", "error", "excluded", "different", "4xx/5xx")
+    print(f"{'wire':<22}" + "".join(f"{c:>14}" for c in columns))
+    notes: list[str] = []
+    for wire in WIRES.values():
+        row: collections.Counter[str] = collections.Counter()
+        for record in wire.records():
+            if record["status"] is None or record["status"] >= 400:
+                decode_wire_error(wire, record)
+                row["4xx/5xx"] += 1
+                continue
+            kind, why = check_wire(wire, record)
+            row["2xx"] += 1
+            row[kind] += 1
+            row["decoded"] += kind in ("equal", "error")
+            if kind != "equal":
+                notes.append(f"{wire.name} {kind}: {record['id']} {why}")
+        print(f"{wire.name:<22}" + "".join(f"{row[c]:>14}" for c in columns))
+        asked, good, reasons = wire_shares(wire)
+        notes.append(f"{wire.name} requests: {good} of {asked} are expressible and encode to the same meaning")
+        notes += [f"{count:>5}  not expressible: {why}" for why, count in reasons.items()]
+    print("\n".join(notes))
+    return int(any("different:" in note for note in notes))
 
 
 if __name__ == "__main__":

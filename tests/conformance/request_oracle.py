@@ -95,6 +95,8 @@ def _relax(spec: dict[str, Any], relaxations: list[dict[str, Any]]) -> None:
             schema["required"] = [r for r in schema["required"] if r != entry["value"]]
         elif entry["kind"] == "allow-type" and isinstance(schema.get("type"), str):
             schema["type"] = [schema["type"], entry["value"]]
+        elif entry["kind"] == "allow-enum" and "enum" in schema:
+            schema["enum"] = [*schema["enum"], entry["value"]]
 
 
 @functools.cache

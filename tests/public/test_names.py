@@ -29,6 +29,7 @@ PINNED = {
         ScopeError UnresolvableDependencyError
     """,
     "lexigram.ai.openai": "vendors",
+    "lexigram.ai.cohere": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 

@@ -1,0 +1,6 @@
+"""The vendor's row."""
+
+
+def vendors() -> tuple[()]:
+    """Return the rows."""
+    return ()

@@ -1,0 +1,81 @@
+"""One request for every feature of a wire, and who judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lexigram.contracts.ai.messages import (
+    ChatMessage,
+    FilePart,
+    ImagePart,
+    Opaque,
+    RefusalPart,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    ToolResultPart,
+)
+from lexigram.contracts.ai.request import ResponseFormat, ThinkingConfig, ToolDefinition
+
+HI: Any = [{"role": "user", "content": "hi"}]
+SCHEMA: Any = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+TOOL = ToolDefinition("f", "what it does", SCHEMA)
+BARE_TOOL = ToolDefinition("g")
+IMAGE = ImagePart(data=b"\x89PNG", media_type="image/png")
+TEXT_FILE = FilePart(data=b"once upon a time", media_type="text/plain", filename="story.txt")
+CALLS = ChatMessage(
+    "assistant", (ThinkingPart("hm"), TextPart("I look"), ToolCall("i", "f", {"x": 1}), ToolCall("j", "g"))
+)
+RESULTS = ChatMessage("tool", (ToolResultPart("i", "1"), ToolResultPart("j", (TextPart("no"),), is_error=True)))
+TURN: Any = [
+    ChatMessage("system", "be brief"),
+    ChatMessage("developer", (TextPart("and kind"),)),
+    ChatMessage("user", (TextPart("see"), IMAGE)),
+    CALLS,
+    RESULTS,
+    ChatMessage("assistant", (RefusalPart("no"),)),
+    ChatMessage("user", "why"),
+]
+TOOLS: Any = {"tools": [TOOL, BARE_TOOL]}
+Case = tuple[Any, dict[str, Any]]
+
+COMMON: dict[str, Case] = {
+    "bare": (HI, {}),
+    "every part": (TURN, TOOLS),
+    "sampling": (HI, {"temperature": 0.5, "top_p": 0.5, "top_k": 4, "seed": 1, "max_tokens": 5}),
+    "stop": (HI, {"stop_sequences": ["a", "b"]}),
+    "tools": (HI, TOOLS),
+}
+PENALTIES: Case = (HI, {"frequency_penalty": 0.5, "presence_penalty": 0.5})
+JSON_MODE: Case = (HI, {"response_format": "json_object"})
+JSON_SCHEMA: Case = (HI, {"response_format": ResponseFormat("json_schema", SCHEMA)})
+NO_THINKING: Case = (HI, {"thinking": ThinkingConfig(suppress=True)})
+BUDGET: Case = (HI, {"thinking": ThinkingConfig(budget_tokens=2000)})
+
+COHERE: dict[str, Case] = {
+    **COMMON,
+    "penalties": PENALTIES,
+    "json": JSON_MODE,
+    "schema": JSON_SCHEMA,
+    "thinking": BUDGET,
+    "no thinking": NO_THINKING,
+    "required": (HI, {**TOOLS, "tool_choice": "required"}),
+    "no tool": (HI, {**TOOLS, "tool_choice": "none"}),
+    "strict": (HI, {"tools": [ToolDefinition("f", "", SCHEMA, strict=True)]}),
+    "logprobs": (HI, {"logprobs": True}),
+    "plan": ([*HI, ChatMessage("assistant", (ThinkingPart("plan", Opaque("cohere", {"tool_plan": True})),))], {}),
+    "documents": ([ChatMessage("user", (TextPart("read"), TEXT_FILE))], {}),
+    "document as a result": (
+        [*HI, CALLS, ChatMessage("tool", (ToolResultPart("i", (TEXT_FILE, TextPart("see"))),))],
+        TOOLS,
+    ),
+    "extra": (
+        HI,
+        {"extra_body": {"safety_mode": "STRICT", "citation_options": {"mode": "FAST"}, "documents": ["text"]}},
+    ),
+}
+
+FEATURES: dict[str, dict[str, Case]] = {"cohere": COHERE}
+PATHS = {"cohere": ("cohere", "/v2/chat")}
+SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {}
