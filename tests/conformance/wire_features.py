@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ollama._types as ollama
+
 from lexigram.contracts.ai.messages import (
     ChatMessage,
     FilePart,
@@ -76,6 +78,37 @@ COHERE: dict[str, Case] = {
     ),
 }
 
-FEATURES: dict[str, dict[str, Case]] = {"cohere": COHERE}
-PATHS = {"cohere": ("cohere", "/v2/chat")}
-SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {}
+OLLAMA: dict[str, Case] = {
+    **COMMON,
+    "penalties": PENALTIES,
+    "json": JSON_MODE,
+    "schema": JSON_SCHEMA,
+    "effort": (HI, {"thinking": ThinkingConfig(effort="high")}),
+    "thinking": (HI, {"thinking": ThinkingConfig(level="on")}),
+    "no thinking": NO_THINKING,
+    "logprobs": (HI, {"top_logprobs": 2}),
+    "extra": (HI, {"extra_body": {"options": {"min_p": 0.1}, "keep_alive": "5m"}}),
+}
+
+
+def _ollama(body: dict[str, Any]) -> list[str]:
+    """The SDK's own request type, which keeps what it knows: whatever it drops is no key of the wire."""
+    made = ollama.ChatRequest(**body).model_dump(exclude_none=True)
+    lost = [k for k in body if k not in made]
+    for sent, kept in zip(body["messages"], made["messages"], strict=True):
+        lost += [f"messages: {k}" for k in sent if k not in kept and k != "tool_call_id"]
+    return lost
+
+
+FEATURES: dict[str, dict[str, Case]] = {"cohere": COHERE, "ollama": OLLAMA}
+PATHS = {"cohere": ("cohere", "/v2/chat"), "ollama": ("ollama", "/api/chat")}
+SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"ollama": _ollama}
+# Keys that the vendor takes and its description does not have yet, and who knows them.
+UNDESCRIBED = {
+    "ollama": {
+        "thinking": "the SDK's Message, and recorded requests",
+        "tool_name": "the SDK's Message, and recorded requests",
+        "tool_call_id": "the server's own Message type; others ignore it",
+        "id": "the id of a recorded reply's call, sent back beside its function",
+    },
+}

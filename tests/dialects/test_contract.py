@@ -34,12 +34,23 @@ DIALECTS: dict[str, tuple[str, str]] = {
             "usage tokens billed_units input_tokens output_tokens finish_reason delta index error error_type logprobs"
         ),
     ),
+    "lexigram.ai.ollama.chat": (
+        "ndjson",
+        (
+            "model message content thinking tool_calls function name arguments id done done_reason error prompt_eval_count "
+            "eval_count logprobs created_at"
+        ),
+    ),
 }
 TYPES = {
+    "lexigram.ai.ollama.chat": "stop length true",
     "lexigram.ai.cohere.chat": "message-start content-start content-delta tool-plan-delta tool-call-start "
     "tool-call-delta citation-start message-end error TEXT_CONTENT ERROR COMPLETE text thinking",
 }
-EMBEDDINGS = {"lexigram.ai.cohere.embed": "embeddings float meta billed_units tokens input_tokens"}
+EMBEDDINGS = {
+    "lexigram.ai.cohere.embed": "embeddings float meta billed_units tokens input_tokens",
+    "lexigram.ai.ollama.embed": "embeddings model prompt_eval_count",
+}
 ROWS: list[Vendor] = [
     row for name in sorted({m.rpartition(".")[0] for m in DIALECTS}) for row in importlib.import_module(name).vendors()
 ]

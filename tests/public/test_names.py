@@ -30,6 +30,7 @@ PINNED = {
     """,
     "lexigram.ai.openai": "vendors",
     "lexigram.ai.cohere": "vendors",
+    "lexigram.ai.ollama": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 

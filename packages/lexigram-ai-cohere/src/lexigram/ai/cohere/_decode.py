@@ -90,11 +90,11 @@ def decode_response(body: JSON, endpoint: Endpoint) -> Completion:
             raise error_inside(data, endpoint)
         raise bad_shape("the reply is no chat answer: it has no message", endpoint)
     parts = _parts(message, data.get("id"), endpoint)
-    word = data.get("finish_reason")
+    word = as_text(data.get("finish_reason"))
     made = Completion(
         parts=parts,
         finish_reason=settle_finish_reason(finish_reason(word), parts),
-        raw_finish_reason=as_text(word) or None,
+        raw_finish_reason=word or None,
         usage=decode_usage(data.get("usage")) or UNKNOWN_USAGE,
         provider=endpoint.provider,
         id=as_text(data.get("id")) or None,

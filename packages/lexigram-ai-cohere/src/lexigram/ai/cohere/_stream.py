@@ -132,7 +132,7 @@ def _citation(citation: object, state: ChatStreamState) -> Sequence[StreamChunk]
 
 
 def _end(event: Mapping[str, Any], delta: Mapping[str, Any], state: ChatStreamState) -> Sequence[StreamChunk]:
-    word = delta.get("finish_reason")
+    word = as_text(delta.get("finish_reason"))
     if word in FAILED:
         raise error_inside(delta, state.endpoint, stream=True)
     state.finished = True
@@ -142,7 +142,7 @@ def _end(event: Mapping[str, Any], delta: Mapping[str, Any], state: ChatStreamSt
     out.append(
         StreamChunk(
             finish_reason=finish_reason(word) or "stop",
-            raw_finish_reason=as_text(word) or None,
+            raw_finish_reason=word or None,
             usage=decode_usage(delta.get("usage")),
             id=as_text(event.get("id")) or None,
         )

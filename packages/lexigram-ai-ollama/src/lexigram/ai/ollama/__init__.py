@@ -1,6 +1,5 @@
-"""The vendor's row."""
+"""Ollama's native wire dialects and the vendor's row. Pure: no I/O, no third-party import."""
 
+from lexigram.ai.ollama.vendors import vendors
 
-def vendors() -> tuple[()]:
-    """Return the rows."""
-    return ()
+__all__ = ["vendors"]
