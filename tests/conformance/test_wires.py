@@ -9,6 +9,7 @@ import pytest
 import wire_corpus
 from wires import WIRES
 
+from lexigram.contracts.ai.completion import Usage
 from lexigram.contracts.ai.errors import DecodeError, LLMError
 from lexigram.contracts.ai.fold import CompletionFold
 
@@ -99,7 +100,8 @@ def test_no_prefix_of_a_stream_looks_finished_before_its_end_or_raises_anything_
                 assert full.completion().content.startswith(partial.completion().content), record["id"]
             if finished:  # then nothing of the answer may be missing
                 assert partial.completion().parts == full.completion().parts, f"{record['id']} at {at}"
-                assert partial.completion().usage == full.completion().usage, f"{record['id']} at {at}"
+                # (where the usage comes in an event of its own it may be missing, and is then unknown)
+                assert partial.completion().usage in (full.completion().usage, Usage()), f"{record['id']} at {at}"
                 assert partial.completion().finish_reason is not None, f"{record['id']} at {at}"
     assert endpoint
 

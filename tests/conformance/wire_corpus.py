@@ -31,7 +31,8 @@ class Wire:
     """One dialect and what it is held against.
 
     ``body`` and ``stream`` read the same JSON independently of the dialect; ``fails`` says whether a 200 reports an
-    error; ``request`` reads a recorded request into our words, or says why it cannot.
+    error; ``raw_stream`` reads a stream from its bytes, framing included; ``request`` reads a recorded request into our
+    words, or says why it cannot.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Wire:
     fails: Callable[[list[tuple[str | None, Any]]], bool]
     request: Callable[[dict[str, Any]], CompletionRequest]
     meaning: Callable[[dict[str, Any]], Any]
+    raw_stream: Callable[[bytes], Reading] | None = None
     excluded: dict[str, str] = field(default_factory=dict)
     not_ours: Callable[[dict[str, Any]], str | None] = lambda _: None
 
@@ -136,7 +138,10 @@ def check(wire: Wire, record: dict[str, Any]) -> tuple[str, str]:
         return ("error" if fails else "different"), f"{type(error).__name__}: {error.message}"
     if fails:
         return "different", "the 200 reports an error and none was raised"
-    theirs = wire.stream(found) if record["streaming"] else wire.body(found[0][1])
+    if not record["streaming"]:
+        theirs = wire.body(found[0][1])
+    else:
+        theirs = wire.raw_stream(content(record)) if wire.raw_stream is not None else wire.stream(found)
     wrong = [f"{k}: {mine[k]!r} != {theirs[k]!r}"[:300] for k in theirs if mine[k] != theirs[k]]
     return ("different", "; ".join(wrong)) if wrong else ("equal", "")
 

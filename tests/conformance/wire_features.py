@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import bedrock_wire
 import ollama._types as ollama
+from botocore.validate import ParamValidator
 
 from lexigram.contracts.ai.messages import (
+    AudioPart,
     ChatMessage,
     FilePart,
     ImagePart,
     Opaque,
+    OpaquePart,
     RefusalPart,
     TextPart,
     ThinkingPart,
     ToolCall,
     ToolResultPart,
 )
-from lexigram.contracts.ai.request import ResponseFormat, ThinkingConfig, ToolDefinition
+from lexigram.contracts.ai.request import ProviderTool, ResponseFormat, ThinkingConfig, ToolDefinition
 
 HI: Any = [{"role": "user", "content": "hi"}]
 SCHEMA: Any = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
@@ -100,9 +104,57 @@ def _ollama(body: dict[str, Any]) -> list[str]:
     return lost
 
 
-FEATURES: dict[str, dict[str, Case]] = {"cohere": COHERE, "ollama": OLLAMA}
-PATHS = {"cohere": ("cohere", "/v2/chat"), "ollama": ("ollama", "/api/chat")}
-SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"ollama": _ollama}
+CITED = TextPart("so", ({"title": "t"},), Opaque("bedrock", {"citations": [{"title": "t"}]}))
+CACHE_POINT = OpaquePart(Opaque("bedrock", {"cachePoint": {"type": "default"}}))
+SIGNED = ThinkingPart("hm", Opaque("bedrock", {"signature": "s"}))
+REDACTED = OpaquePart(Opaque("bedrock", {"reasoningContent": {"redactedContent": "eA=="}}))
+PDF = FilePart(b"%PDF", "application/pdf", "my report.pdf")
+_NO_TOP_K: Case = (HI, {"temperature": 0.5, "top_p": 0.5, "max_tokens": 5})
+BEDROCK: dict[str, Case] = {
+    **{name: case for name, case in COMMON.items() if name != "sampling"},
+    "sampling": _NO_TOP_K,
+    "schema": (HI, {"response_format": ResponseFormat("json_schema", SCHEMA, "n", "d")}),
+    "effort": (HI, {"thinking": ThinkingConfig(effort="high")}),
+    "required": (HI, {**TOOLS, "tool_choice": "required"}),
+    "one tool": (HI, {**TOOLS, "tool_choice": "f"}),
+    "auto": (HI, {**TOOLS, "tool_choice": "auto"}),
+    "strict": (HI, {"tools": [ToolDefinition("f", "d", SCHEMA, strict=True)]}),
+    "cache points": (
+        [ChatMessage("system", (TextPart("s"), CACHE_POINT)), ChatMessage("user", (TextPart("u"), CACHE_POINT))],
+        {"tools": [TOOL, ProviderTool({"cachePoint": {"type": "default"}})]},
+    ),
+    "media": ([ChatMessage("user", (TextPart("see"), IMAGE, PDF, PDF, TEXT_FILE, AudioPart(b"x", "wav")))], {}),
+    "own parts": ([*HI, ChatMessage("assistant", (SIGNED, REDACTED, CITED, TextPart("a"))), *HI], {}),
+    "media as a result": (
+        [*HI, CALLS, ChatMessage("tool", (ToolResultPart("i", (TextPart("1"), IMAGE, PDF)),))],
+        TOOLS,
+    ),
+    "tier and metadata": (HI, {"service_tier": "flex", "metadata": {"a": "b"}}),
+    "extra": (
+        HI,
+        {
+            "extra_body": {
+                "additionalModelRequestFields": {"top_k": 5},
+                "guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1"},
+                "performanceConfig": {"latency": "optimized"},
+            }
+        },
+    ),
+}
+
+
+def _bedrock(body: dict[str, Any]) -> list[str]:
+    report = ParamValidator().validate({**body, "modelId": "m"}, bedrock_wire.CONVERSE.input_shape)
+    return [report.generate_report()] if report.has_errors() else []
+
+
+FEATURES: dict[str, dict[str, Case]] = {"bedrock": BEDROCK, "cohere": COHERE, "ollama": OLLAMA}
+PATHS = {
+    "bedrock": ("bedrock", "/model/{modelId}/converse"),
+    "cohere": ("cohere", "/v2/chat"),
+    "ollama": ("ollama", "/api/chat"),
+}
+SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"bedrock": _bedrock, "ollama": _ollama}
 # Keys that the vendor takes and its description does not have yet, and who knows them.
 UNDESCRIBED = {
     "ollama": {

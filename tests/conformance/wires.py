@@ -1,6 +1,7 @@
 """The wires that are checked alike, one line each."""
 
+import bedrock_wire
 import cohere_wire
 import ollama_wire
 
-WIRES = {w.name: w for w in (cohere_wire.WIRE, ollama_wire.WIRE)}
+WIRES = {w.name: w for w in (bedrock_wire.WIRE, cohere_wire.WIRE, ollama_wire.WIRE)}

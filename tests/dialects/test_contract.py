@@ -27,6 +27,14 @@ HERE = Endpoint("acme", "https://acme.example")
 
 # Module, framing, and the words of its replies, from which hostile ones are made.
 DIALECTS: dict[str, tuple[str, str]] = {
+    "lexigram.ai.bedrock.converse": (
+        "aws-eventstream",
+        (
+            "output message content text toolUse toolUseId name input reasoningContent reasoningText signature "
+            "redactedContent citationsContent citations citation toolResult stopReason usage inputTokens outputTokens "
+            "contentBlockIndex start delta status cacheReadInputTokens Message __type"
+        ),
+    ),
     "lexigram.ai.cohere.chat": (
         "sse",
         (
@@ -43,6 +51,8 @@ DIALECTS: dict[str, tuple[str, str]] = {
     ),
 }
 TYPES = {
+    "lexigram.ai.bedrock.converse": "messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop "
+    "metadata exception:throttlingException server_tool_use tool_use end_turn",
     "lexigram.ai.ollama.chat": "stop length true",
     "lexigram.ai.cohere.chat": "message-start content-start content-delta tool-plan-delta tool-call-start "
     "tool-call-delta citation-start message-end error TEXT_CONTENT ERROR COMPLETE text thinking",

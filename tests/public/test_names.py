@@ -29,6 +29,7 @@ PINNED = {
         ScopeError UnresolvableDependencyError
     """,
     "lexigram.ai.openai": "vendors",
+    "lexigram.ai.bedrock": "vendors",
     "lexigram.ai.cohere": "vendors",
     "lexigram.ai.ollama": "vendors",
 }

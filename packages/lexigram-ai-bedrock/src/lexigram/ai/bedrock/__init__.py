@@ -1,6 +1,5 @@
-"""The vendor's row."""
+"""The Bedrock Converse dialect, the signing of requests, and the vendor's row."""
 
+from lexigram.ai.bedrock.vendors import vendors
 
-def vendors() -> tuple[()]:
-    """Return the rows."""
-    return ()
+__all__ = ["vendors"]

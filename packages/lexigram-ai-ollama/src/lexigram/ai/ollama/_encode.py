@@ -163,7 +163,7 @@ def _message(message: ChatMessage, where: str, endpoint: Endpoint, losses: list[
                 if part.text:
                     out["thinking"] = out.get("thinking", "") + part.text
             case ToolCall() if role == "assistant":
-                out.setdefault("tool_calls", []).append(_call(part, place, endpoint))
+                out.setdefault("tool_calls", []).append(_call(part, place, endpoint, losses))
             case OpaquePart():
                 losses.append(Loss(place, "the wire has no blocks of a provider's own; it is left out"))
             case _:
@@ -179,8 +179,9 @@ def _image(part: ImagePart, where: str, endpoint: Endpoint) -> str:
     return inline[0]
 
 
-def _call(call: ToolCall, where: str, endpoint: Endpoint) -> dict[str, Any]:
-    return {"id": call.id, "function": {"name": call.name, "arguments": arguments_object(call, where, endpoint)}}
+def _call(call: ToolCall, where: str, endpoint: Endpoint, losses: list[Loss]) -> dict[str, Any]:
+    arguments = arguments_object(call, where, endpoint, losses)
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
 
 
 def _result(

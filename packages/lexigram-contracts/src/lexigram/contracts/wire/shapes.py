@@ -166,18 +166,18 @@ def split_results(message: ChatMessage, where: str, endpoint: Endpoint) -> tuple
     return results, ChatMessage(message.role, rest, message.name)
 
 
-def arguments_object(call: ToolCall, where: str, endpoint: Endpoint) -> dict[str, Any]:
+def arguments_object(call: ToolCall, where: str, endpoint: Endpoint, losses: list[Loss]) -> dict[str, Any]:
     """Return a call's arguments for a wire that has them as an object.
 
+    Arguments that the model wrote wrongly cannot go back as they were: ``{}`` does, and the loss is listed.
+
     Raises:
-        InvalidRequestError: where the model wrote no object, or the tool takes free text.
+        InvalidRequestError: for a custom tool, which takes free text.
     """
     if call.kind == "custom":
         raise unsupported("a custom tool call (free text)", where, endpoint)
     if call.arguments_error is not None:
-        raise unsupported(
-            f"arguments that are no JSON object ({call.arguments_error})", where, endpoint, "leave the call out"
-        )
+        losses.append(Loss(f"{where}.arguments", "they are no JSON object, which the wire demands; {} is sent"))
     return dict(call.arguments)
 
 
