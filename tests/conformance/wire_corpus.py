@@ -161,7 +161,7 @@ def expressible(wire: Wire, record: dict[str, Any]) -> str | None:
     """Say why a recorded request cannot be written in our words, or None."""
     if not isinstance(record["request_body"], dict):
         return "no request recorded"
-    if record["status"] != 200:
+    if record["status"] is None or not 200 <= record["status"] < 300:
         return "the provider refused the request"
     try:
         wire.request(record)

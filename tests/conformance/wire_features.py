@@ -148,11 +148,23 @@ def _bedrock(body: dict[str, Any]) -> list[str]:
     return [report.generate_report()] if report.has_errors() else []
 
 
-FEATURES: dict[str, dict[str, Case]] = {"bedrock": BEDROCK, "cohere": COHERE, "ollama": OLLAMA}
+REPLICATE: dict[str, Case] = {
+    "bare": (HI, {}),
+    "sampling": COMMON["sampling"],
+    "stop": COMMON["stop"],
+    "penalties": PENALTIES,
+    "turns": ([ChatMessage("system", "s"), *HI, ChatMessage("assistant", "a"), *HI], {}),
+    "extra": (HI, {"extra_body": {"input": {"image": "https://a.example/i.png"}}}),
+}
+
+
+FEATURES: dict[str, dict[str, Case]] = {"bedrock": BEDROCK, "cohere": COHERE, "ollama": OLLAMA, "replicate": REPLICATE}
+NO_STREAMS = {"replicate"}
 PATHS = {
     "bedrock": ("bedrock", "/model/{modelId}/converse"),
     "cohere": ("cohere", "/v2/chat"),
     "ollama": ("ollama", "/api/chat"),
+    "replicate": ("replicate", "/models/{model_owner}/{model_name}/predictions"),
 }
 SDK_CHECKS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"bedrock": _bedrock, "ollama": _ollama}
 # Keys that the vendor takes and its description does not have yet, and who knows them.

@@ -32,6 +32,7 @@ PINNED = {
     "lexigram.ai.bedrock": "vendors",
     "lexigram.ai.cohere": "vendors",
     "lexigram.ai.ollama": "vendors",
+    "lexigram.ai.replicate": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 

@@ -1,6 +1,5 @@
-"""The vendor's row."""
+"""The Replicate predictions dialect and the vendor's row. Pure: no I/O, no third-party import."""
 
+from lexigram.ai.replicate.vendors import vendors
 
-def vendors() -> tuple[()]:
-    """Return the rows."""
-    return ()
+__all__ = ["vendors"]
