@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import chat_corpus as corpus
+import wire_embeddings
 from chat_check import check, decode_error
 from chat_requests import shares
 from wire_corpus import check as check_wire
@@ -57,6 +58,7 @@ def wires() -> int:
     columns = ("2xx", "decoded", "equal", "error", "excluded", "different", "4xx/5xx")
     print(f"{'wire':<22}" + "".join(f"{c:>14}" for c in columns))
     notes: list[str] = []
+    reasons: collections.Counter[str] = collections.Counter()
     for wire in WIRES.values():
         row: collections.Counter[str] = collections.Counter()
         for record in wire.records():
@@ -69,13 +71,17 @@ def wires() -> int:
             row[kind] += 1
             row["decoded"] += kind in ("equal", "error")
             if kind != "equal":
-                notes.append(f"{wire.name} {kind}: {record['id']} {why}")
+                reasons[f"{wire.name} {kind}: {record['id'] if kind == 'different' else ''} {why}"] += 1
         print(f"{wire.name:<22}" + "".join(f"{row[c]:>14}" for c in columns))
-        asked, good, reasons = wire_shares(wire)
+        asked, good, excuses = wire_shares(wire)
         notes.append(f"{wire.name} requests: {good} of {asked} are expressible and encode to the same meaning")
-        notes += [f"{count:>5}  not expressible: {why}" for why, count in reasons.items()]
-    print("\n".join(notes))
-    return int(any("different:" in note for note in notes))
+        notes += [f"{count:>5}  not expressible: {why}" for why, count in excuses.items()]
+    for api in wire_embeddings.WIRES:
+        found = wire_embeddings.records(api)
+        wrong = [w for r in found for w in wire_embeddings.check(api, r)]
+        notes.append(f"{api}: {len(found)} exchanges, {len(wrong)} differences from the SDK's reading")
+    print("\n".join([*[f"{count:>5}  {why}" for why, count in reasons.items()], *notes]))
+    return int(any("different:" in why for why in reasons))
 
 
 if __name__ == "__main__":

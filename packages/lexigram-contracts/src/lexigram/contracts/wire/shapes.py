@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final, cast
 
 from lexigram.contracts.ai.errors import DecodeError, InvalidRequestError
@@ -41,14 +42,14 @@ __all__ = [
 
 _EMPTY: Final[Mapping[str, Any]] = {}
 
-OPTIONS: Final = frozenset(
-    {
-        "temperature", "max_tokens", "tools", "stop_sequences", "top_p", "top_k", "frequency_penalty",
-        "presence_penalty", "seed", "tool_choice", "parallel_tool_calls", "response_format", "thinking", "logprobs",
-        "top_logprobs", "logit_bias", "service_tier", "verbosity", "store", "user", "modalities", "audio",
-        "prediction", "metadata", "prompt_cache",
-    }
-)  # fmt: skip
+OPTIONS: Final = frozenset([f.name for f in fields(CompletionRequest)]) - {
+    "messages",
+    "model",
+    "timeouts",
+    "api",
+    "extra_body",
+    "extra_headers",
+}
 """The options of a request that a wire carries or refuses; the rest (timeouts, api, extra_…) is the engine's."""
 
 # -- reading
