@@ -97,6 +97,10 @@ def row(vendor: Vendor) -> str:
 
 def quirks(vendor: Vendor) -> str:
     said: list[str] = []
+    own = [d.NAME for d in vendor.dialects.values() if not d.NAME.startswith("openai.")]
+    if own:
+        page = own[0].partition(".")[0]
+        said.append(f"[its own wire]({page}.md)" if (PAGE.parent / f"{page}.md").is_file() else "its own wire")
     if vendor.quirks.thinking != "none":
         said.append(f"thinking: `{vendor.quirks.thinking}`")
     if not vendor.quirks.json_schema:

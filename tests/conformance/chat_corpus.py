@@ -26,8 +26,8 @@ NO_RECORDINGS = f"no recordings in {RECORDINGS}; set LEXIGRAM_RECORDINGS"
 
 OUT_OF_SCOPE = {
     "cohere.v1.chat": "Cohere's own v1 wire: another dialect",
-    "cohere.v2.chat": "Cohere's own v2 wire: another dialect",
-    "ollama.chat": "Ollama's native wire: another dialect",
+    "cohere.v2.chat": "Cohere's own v2 wire: cohere_wire",
+    "ollama.chat": "Ollama's native wire: ollama_wire",
 }
 EXCLUDED = {
     "ed80480d0aec6bc2": "the body is a test server's echo of the request line, no answer of any kind",

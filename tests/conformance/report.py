@@ -19,6 +19,9 @@ import messages_requests
 import responses_check
 import responses_corpus
 import responses_requests
+import wire_corpus
+import wire_embeddings
+import wires
 
 COLUMNS = ("2xx", "decoded", "equal", "plain", "in-band error", "excluded", "different", "4xx/5xx")
 WIRES: dict[str, tuple[Any, Any, Any]] = {
@@ -34,7 +37,7 @@ def main() -> int:
     if not chat_corpus.available():
         print(chat_corpus.NO_RECORDINGS)
         return 0
-    return max([_wire(name, *modules) for name, modules in WIRES.items()])
+    return max([*[_wire(name, *modules) for name, modules in WIRES.items()], _small_wires()])
 
 
 def _wire(name: str, corpus: Any, checks: Any, requests: Any) -> int:
@@ -78,6 +81,37 @@ def _requests(asked: int, good: int, why: dict[str, int]) -> None:
 
 def _failed(record: dict[str, Any]) -> bool:
     return record["status"] is None or record["status"] >= 400
+
+
+def _small_wires() -> int:
+    """Print the same of the wires that have a package of their own."""
+    columns = ("2xx", "decoded", "equal", "error", "excluded", "different", "4xx/5xx")
+    print(f"{'wire':<22}" + "".join(f"{c:>14}" for c in columns))
+    notes: list[str] = []
+    reasons: collections.Counter[str] = collections.Counter()
+    for wire in wires.WIRES.values():
+        row: collections.Counter[str] = collections.Counter()
+        for record in wire.records():
+            if record["status"] is None or record["status"] >= 400:
+                wire_corpus.decode_error(wire, record)
+                row["4xx/5xx"] += 1
+                continue
+            kind, why = wire_corpus.check(wire, record)
+            row["2xx"] += 1
+            row[kind] += 1
+            row["decoded"] += kind in ("equal", "error")
+            if kind != "equal":
+                reasons[f"{wire.name} {kind}: {record['id'] if kind == 'different' else ''} {why}"] += 1
+        print(f"{wire.name:<22}" + "".join(f"{row[c]:>14}" for c in columns))
+        asked, good, excuses = wire_corpus.shares(wire)
+        notes.append(f"{wire.name} requests: {good} of {asked} are expressible and encode to the same meaning")
+        notes += [f"{count:>5}  not expressible: {why}" for why, count in excuses.items()]
+    for api in wire_embeddings.WIRES:
+        found = wire_embeddings.records(api)
+        wrong = [w for r in found for w in wire_embeddings.check(api, r)]
+        notes.append(f"{api}: {len(found)} exchanges, {len(wrong)} differences from the SDK's reading")
+    print("\n".join([*[f"{count:>5}  {why}" for why, count in reasons.items()], *notes]))
+    return int(any("different:" in why for why in reasons))
 
 
 if __name__ == "__main__":

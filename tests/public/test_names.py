@@ -30,6 +30,10 @@ PINNED = {
     """,
     "lexigram.ai.anthropic": "vendors",
     "lexigram.ai.openai": "grammar_tool vendors",
+    "lexigram.ai.bedrock": "vendors",
+    "lexigram.ai.cohere": "vendors",
+    "lexigram.ai.ollama": "vendors",
+    "lexigram.ai.replicate": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 

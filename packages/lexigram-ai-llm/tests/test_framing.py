@@ -130,5 +130,5 @@ def test_a_giant_event_in_small_pieces_is_searched_once(
 
 def test_a_framing_that_is_not_read_is_refused_by_name() -> None:
     assert isinstance(decoder_for("ndjson"), NDJSONDecoder)
-    with pytest.raises(LLMConfigurationError, match="aws-eventstream"):
-        decoder_for("aws-eventstream")
+    with pytest.raises(LLMConfigurationError, match="smoke-signals"):
+        decoder_for("smoke-signals")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol, TypeAlias
 
+from lexigram.ai.llm.framing_aws import AWSEventStreamDecoder
 from lexigram.contracts.ai.errors import DecodeError, LLMConfigurationError
 from lexigram.contracts.wire import Framing
 
@@ -170,10 +171,11 @@ class NDJSONDecoder:
             raise DecodeError(f"a line of the stream is larger than {self._limit} bytes", reason="too_large")
 
 
-_DECODERS: Final[dict[str, type[SSEDecoder] | type[NDJSONDecoder]]] = {
+_DECODERS: Final[dict[str, type[SSEDecoder] | type[NDJSONDecoder] | type[AWSEventStreamDecoder]]] = {
     "sse": SSEDecoder,
     "sse-text": SSEDecoder,
     "ndjson": NDJSONDecoder,
+    "aws-eventstream": AWSEventStreamDecoder,
 }
 
 

@@ -335,8 +335,9 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         extra="deepinfra",
         docs_url="https://deepinfra.com/docs/openai_api",
     ),
+    # Ollama's copy of this wire; its own wire, which carries its options, is `ollama` in a package of its own.
     Vendor(
-        name="ollama",
+        name="ollama_openai",
         dialects=_BOTH,
         base_url="http://127.0.0.1:11434/v1",
         key_env=("OLLAMA_API_KEY",),
@@ -345,8 +346,9 @@ _ROWS: Final[tuple[Vendor, ...]] = (
         quirks=_quirks(
             schema="llamacpp", refuses=("logit_bias", "user"), thinking="reasoning_effort", thinking_field="reasoning"
         ),
-        extra="ollama",
+        extra="ollama-openai",
         docs_url="https://docs.ollama.com/api/openai-compatibility",
+        aliases=("ollama-openai",),
         local=True,
     ),
     Vendor(

@@ -41,7 +41,7 @@ _AUTH_WORDS: Final = _set(
 _QUOTA_WORDS: Final = _set(
     "insufficient_quota billing_hard_limit_reached contract_spend_limit_reached billing_not_active "
     "insufficient_balance payment_required exceeded_current_quota_error arrearage insufficient_credits "
-    "billing_error"
+    "billing_error servicequotaexceededexception"
 )
 _TOKEN_WORDS: Final = _set(
     "context_length_exceeded exceed_context_size_error too_many_tokens too_many_prompt_tokens "
@@ -61,7 +61,8 @@ _OVERLOAD_WORDS: Final = _set(
     "serviceunavailableexception service_unavailable unavailable modelnotreadyexception"
 )
 _SERVER_WORDS: Final = _set(
-    "server_error internal_error internal_server_error api_error internal internalserverexception timeout_error"
+    "server_error internal_error internal_server_error api_error internal internalserverexception timeout_error "
+    "modelerrorexception modelstreamerrorexception modeltimeoutexception"
 )
 _REQUEST_WORDS: Final = _set(
     "invalid_request_error invalid_argument validationexception bad_request tool_use_failed invalid_tool_generation"
@@ -84,13 +85,13 @@ _TOKEN_TEXT = re.compile(
     r"maximum context length|context[ _](?:length|window|size)[^.]{0,60}exceed"
     r"|exceeds?[^.]{0,60}context (?:length|window|size)"
     r"|(?:prompt|input|total length of all messages|request) is too (?:long|large)|prompt too long|too many tokens"
-    r"|token limit reached|exceeds the maximum number of tokens"
+    r"|token limit reached|exceeds the maximum number of tokens|input tokens exceed"
     r"|reduce the length of the (?:messages|prompt|input)|range of input length should be",
     re.IGNORECASE,
 )
 _MODEL_TEXT = re.compile(
     r"\bmodel\b[^\n]{0,160}?(?:not found|does(?: not|n't) exist|not exist\b|no longer|deprecated|decommissioned"
-    r"|retired|was removed|has ended|identifier is invalid)"
+    r"|retired|was removed|has ended|end of its life|identifier is invalid)"
     r"|(?:no such|unknown|invalid) model\b|model not found|not a valid model|no endpoints found for "
     r"|deployment for this resource does not exist|^model: ",
     re.IGNORECASE,
@@ -171,7 +172,7 @@ def _by_status(status: int, words: frozenset[str]) -> type[LLMError]:
         return LLMRateLimitError
     if status in (503, 529) or (status >= 500 and words & _OVERLOAD_WORDS):
         return ProviderOverloadedError
-    if status >= 500 or status in (408, 409, 425):
+    if status >= 500 or status in (408, 409, 425) or (status == 424 and words & _SERVER_WORDS):
         return ProviderServerError
     return InvalidRequestError if status >= 400 else DecodeError
 
