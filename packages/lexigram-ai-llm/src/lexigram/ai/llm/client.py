@@ -38,7 +38,7 @@ from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Secret
-from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Vendor
+from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Signer, Vendor
 from lexigram.contracts.wire.errors import request_id
 
 __all__ = ["ClientDefaults", "LLMClient"]
@@ -71,6 +71,7 @@ class LLMClient:
         endpoint: the row filled in with the user's settings.
         sender: the road; see :mod:`lexigram.ai.llm.transport`.
         key: the API key, or None where the vendor needs none.
+        signer: authenticates requests where there is no key.
         defaults: what calls use where they say nothing.
         limits: the most bytes that are read.
         check_server: raises the typed error that says why, if a server that the application runs has died.
@@ -83,6 +84,7 @@ class LLMClient:
         sender: Sender,
         *,
         key: Secret | None = None,
+        signer: Signer | None = None,
         defaults: ClientDefaults,
         limits: Limits | None = None,
         check_server: Callable[[], None] | None = None,
@@ -92,6 +94,7 @@ class LLMClient:
         self.defaults = defaults
         self._sender = sender
         self._key = key
+        self._signer = signer if key is None else None
         self._limits = limits or Limits()
         self._check_server = check_server
 
@@ -125,6 +128,8 @@ class LLMClient:
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=False), request.extra_headers)
             try:
                 async with asyncio.timeout(timeouts.total):
+                    if self._signer is not None:
+                        wire = await _signed(wire, self._signer)
                     reply = await self._sender.open(wire, timeouts)
                     try:
                         content = await reply.read(self._limits.body_bytes)
@@ -177,6 +182,8 @@ class LLMClient:
             dialect = self._dialect(None)
             wire = self._wire(dialect.encode_health(self.endpoint), None)
             async with asyncio.timeout(timeout):
+                if self._signer is not None:
+                    wire = await _signed(wire, self._signer)
                 reply = await self._sender.open(wire, Timeouts(total=timeout, connect=timeout))
                 try:
                     content = await reply.read(self._limits.body_bytes)
@@ -203,6 +210,8 @@ class LLMClient:
             dialect = self._dialect(request.api)
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=True), request.extra_headers)
             async with clock.waiting():
+                if self._signer is not None:
+                    wire = await _signed(wire, self._signer)
                 reply = await self._sender.open(wire, clock.timeouts)
             try:
                 fold.request_id = request_id(reply.headers)
@@ -310,7 +319,7 @@ class LLMClient:
     def _wire(self, request: HttpRequest, extra_headers: Mapping[str, str] | None) -> WireRequest:
         if self._key is not None:
             request = self.vendor.auth.apply(request, self._key.reveal())
-        elif self.vendor.key_required:
+        elif self._signer is None and self.vendor.key_required:
             raise LLMAuthenticationError(
                 f"no API key for {self.vendor.name}", hint=f"set {' or '.join(self.vendor.key_env) or 'api_key'}"
             )
@@ -429,6 +438,12 @@ class _Wait:
             await self._timeout.__aexit__(*exc)
         except TimeoutError:
             raise _timed_out(self._phase, self._limit) from None
+
+
+async def _signed(wire: WireRequest, signer: Signer) -> WireRequest:
+    added = await signer.sign(wire.method, wire.url, wire.headers, wire.body or b"")
+    headers = {**wire.headers, **{name.lower(): value for name, value in added.items()}}
+    return replace(wire, headers=headers)
 
 
 async def _drain(reply: Reply) -> None:
