@@ -9,6 +9,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import chat_corpus as corpus
+import google_check
+import google_corpus
+import google_requests
 from chat_check import check, decode_error
 from chat_requests import shares
 
@@ -38,6 +41,23 @@ def main() -> int:
                 reasons[outcome.kind, detail] += 1
         total += row
         print(f"{api:<22}" + "".join(f"{row[c]:>14}" for c in columns))
+    for api in (*google_corpus.GENERATE, *google_corpus.OTHERS):
+        row = collections.Counter()
+        for record in corpus.records(api):
+            if record["status"] >= 400:
+                google_check.decode_error(record)
+                row["4xx/5xx"] += 1
+                continue
+            judge = google_check.check if api in google_corpus.GENERATE else google_check.check_other
+            outcome = judge(record)
+            row["2xx"] += 1
+            row["in-band error" if outcome.kind == "error" else outcome.kind] += 1
+            row["decoded"] += outcome.kind in ("equal", "plain", "error")
+            if outcome.kind != "equal":
+                detail = f"{api} {record['id']} {outcome.reason}" if outcome.kind == "different" else outcome.reason
+                reasons[outcome.kind, detail] += 1
+        total += row
+        print(f"{api:<22}" + "".join(f"{row[c]:>14}" for c in columns))
     print(f"{'all':<22}" + "".join(f"{total[c]:>14}" for c in columns))
     for (kind, reason), count in sorted(reasons.items()):
         print(f"{count:>5}  {kind}: {reason}")
@@ -45,7 +65,11 @@ def main() -> int:
     print(f"requests: {good} of {asked} recorded ones are expressible in our words and encode to the same meaning")
     for reason, count in sorted(why.items(), key=lambda item: -item[1])[:20]:
         print(f"{count:>5}  not expressible: {reason}")
-    for api, reason in corpus.OUT_OF_SCOPE.items():
+    asked, good, why = google_requests.shares()
+    print(f"Google's requests: {good} of {asked} recorded ones are expressible and encode to the same meaning")
+    for reason, count in sorted(why.items(), key=lambda item: -item[1]):
+        print(f"{count:>5}  not expressible: {reason}")
+    for api, reason in {**corpus.OUT_OF_SCOPE, **google_corpus.OUT_OF_SCOPE}.items():
         print(f"       out of scope: {api}: {reason}")
     return 1 if total["different"] else 0
 

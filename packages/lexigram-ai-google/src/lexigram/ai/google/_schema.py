@@ -1,7 +1,7 @@
 """Schemas of answers and tools: what Google takes of JSON schema, and what stays behind.
 
-Source: "GenerationConfig.responseJsonSchema" in the Gemini API's reference, which lists the keywords; tools take the
-same ones in ``parametersJsonSchema``. What is left out is a :class:`Loss`: whoever asked for the form checks the
+Source: "GenerationConfig.responseJsonSchema" in the Gemini API's reference, which lists the keywords (``default`` is
+not in the list and is taken); tools take the same ones in ``parametersJsonSchema``. What is left out is a :class:`Loss`: whoever asked for the form checks the
 answer against the whole schema.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["compile_schema"]
 _KEPT: Final = frozenset(
     {
         "$id", "$ref", "$anchor", "type", "format", "title", "description", "enum", "minItems", "maxItems", "minimum",
-        "maximum", "required", "propertyOrdering", "nullable",
+        "maximum", "required", "propertyOrdering", "nullable", "default",
     }
 )  # fmt: skip
 _BY_NAME: Final = ("$defs", "definitions", "properties")
