@@ -85,6 +85,8 @@ def row(vendor: Vendor) -> str:
         key = "*no key*" if not vendor.key_env else f"{key}, *no key*"
     if isinstance(vendor.auth, HeaderAuth) and vendor.auth.header != "Authorization":
         key += f" (header `{vendor.auth.header}`)"
+    if vendor.signer is not None:
+        key += ", or credentials of its own"
     url = f"`{vendor.base_url}`" if vendor.base_url else "`api_base`"
     return f"| {name}{also} | `[{vendor.extra}]` | {key} | {url} | {quirks(vendor)} |"
 

@@ -54,7 +54,7 @@ def test_one_body_with_all_parts_gives_the_same_answer_as_the_stream(api: str) -
         except LLMError:
             continue
         assert whole.content == streamed.content
-        assert [t for t in whole.tool_calls] == [t for t in streamed.tool_calls], record["id"]
+        assert whole.tool_calls == streamed.tool_calls, record["id"]
         assert (whole.thinking, whole.finish_reason) == (streamed.thinking, streamed.finish_reason), record["id"]
         assert whole.usage == streamed.usage, record["id"]
         kept = [[(type(p), p.opaque) for p in made.parts if p.opaque] for made in (whole, streamed)]

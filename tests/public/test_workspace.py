@@ -56,13 +56,14 @@ def test_no_lexigram_distribution_came_from_an_index() -> None:
 
 
 def test_every_vendor_has_an_extra_that_installs_its_row() -> None:
-    from lexigram.ai.openai import vendors
+    from lexigram.ai import google, openai
 
     extras = project(ROOT / "packages" / "lexigram-ai-llm" / "pyproject.toml")["optional-dependencies"]
-    for vendor in vendors():
+    rows = [(v, "openai") for v in openai.vendors()] + [(v, "google") for v in google.vendors()]
+    for vendor, package in rows:
         assert vendor.extra in extras, vendor.name
         assert vendor.name in extras or vendor.name.replace("_", "-") in extras, vendor.name
-        assert any(d.startswith("lexigram-ai-openai==") for d in extras[vendor.extra]), vendor.name
+        assert any(d.startswith(f"lexigram-ai-{package}") for d in extras[vendor.extra]), vendor.name
 
 
 def test_the_lock_file_takes_siblings_from_the_workspace() -> None:

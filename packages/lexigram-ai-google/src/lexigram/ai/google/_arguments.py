@@ -93,11 +93,10 @@ class PartialArguments:
         if isinstance(step, str) and isinstance(into, dict):
             return cast("dict[str, Any]", into).setdefault(step, fresh)
         if isinstance(step, int) and isinstance(into, list):
-            items = cast("list[Any]", into)
-            if step == len(items):
-                items.append(fresh)
-            if step < len(items):
-                return items[step]
+            if step == len(into):
+                into.append(fresh)
+            if step < len(into):
+                return into[step]
         raise _bad(f"there is no {step!r:.80} in what came before")
 
     def text(self, *, whole: bool) -> str:

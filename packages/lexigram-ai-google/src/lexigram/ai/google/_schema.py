@@ -1,8 +1,8 @@
 """Schemas of answers and tools: what Google takes of JSON schema, and what stays behind.
 
 Source: "GenerationConfig.responseJsonSchema" in the Gemini API's reference, which lists the keywords (``default`` is
-not in the list and is taken); tools take the same ones in ``parametersJsonSchema``. What is left out is a :class:`Loss`: whoever asked for the form checks the
-answer against the whole schema.
+not in the list and is taken); tools take the same ones in ``parametersJsonSchema``. What is left out is a
+:class:`Loss`: whoever asked for the form checks the answer against the whole schema.
 """
 
 from __future__ import annotations

@@ -81,13 +81,12 @@ class GoogleSigner:
 
     def _fetch(self) -> Future[Credentials]:
         with self._lock:
-            if self._fetching is None or self._pid != os.getpid():
+            fetching = self._fetching
+            if fetching is None or self._pid != os.getpid():
                 self._pid = os.getpid()
-                self._fetching = Future()
-                threading.Thread(
-                    target=self._run, args=(self._fetching,), name="lexigram-google-auth", daemon=True
-                ).start()
-            return self._fetching
+                fetching = self._fetching = Future()
+                threading.Thread(target=self._run, args=(fetching,), name="lexigram-google-auth", daemon=True).start()
+            return fetching
 
     def _run(self, result: Future[Credentials]) -> None:
         try:
