@@ -169,6 +169,10 @@ def test_a_recorded_request_that_our_words_can_express_is_encoded_in_the_same_me
     assert not wrong, "\n".join(wrong[:5])
 
 
+def _standard(signature: str) -> str:
+    return signature.replace("-", "+").replace("_", "/")
+
+
 def _recorded_turns() -> list[tuple[dict[str, Any], dict[str, Any], int]]:
     """Pairs of an answer and a later request of the same file that holds it, with the place of the answer."""
     pairs = []
@@ -193,9 +197,10 @@ def test_the_second_turn_carries_the_signatures_and_ids_that_the_recorded_one_ca
     checked = signed = 0
     for answer, later, at in _recorded_turns():
         recorded = camel(later["request_body"])["contents"][at]["parts"]
-        wanted = [p["thoughtSignature"] for p in recorded if p.get("thoughtSignature")]
+        # Google's own Python client writes the same bytes in the other base64 alphabet.
+        wanted = [_standard(p["thoughtSignature"]) for p in recorded if p.get("thoughtSignature")]
         made = decode(answer)
-        if not set(wanted) <= set(signatures(made)):
+        if not set(wanted) <= {_standard(s) for s in signatures(made)}:
             continue  # the client's placeholder, or a recording whose signatures were replaced separately
         message = message_from_dict(json.loads(json.dumps(message_to_dict(made.message))))
         request = build_request([*HI, message], model=later["model"] or "m")
@@ -216,8 +221,8 @@ def test_the_second_turn_carries_the_signatures_and_ids_that_the_recorded_one_ca
             assert [{"args": {}, **t} for t in theirs] == calls, later["id"]
         checked += 1
         signed += bool(wanted)
-    assert checked > 30
-    assert signed > 20
+    assert checked > 150
+    assert signed > 150
 
 
 @pytest.mark.skipif(not corpus.available(), reason=corpus.NO_RECORDINGS)

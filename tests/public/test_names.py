@@ -29,6 +29,7 @@ PINNED = {
         ScopeError UnresolvableDependencyError
     """,
     "lexigram.ai.openai": "vendors",
+    "lexigram.ai.google": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 
@@ -78,6 +79,7 @@ def test_one_class_per_concept() -> None:
         ("from lexigram.ai.llm import LLMModule, ClientConfig", "httpx pydantic_settings tiktoken yaml typer rich lexigram.ai.openai openai"),
         ("import lexigram.contracts.ai.llm, lexigram.contracts.wire", "httpx pydantic orjson punq"),
         ("import lexigram.ai.openai", "httpx pydantic orjson openai tiktoken"),
+        ("import lexigram.ai.google", "httpx pydantic orjson google.auth google.genai requests"),
         ("import lexigram.app, lexigram.di, lexigram.config", "httpx pydantic pydantic_settings yaml"),
     ],
 )  # fmt: skip
