@@ -90,6 +90,8 @@ def row(vendor: Vendor) -> str:
     headers = [h for h in vendor.auth.apply(HttpRequest("GET", ""), "KEY").headers if h != "Authorization"]
     if headers:
         key += f" (header `{headers[0]}`)"
+    if vendor.signer is not None:
+        key += ", or credentials of its own"
     url = f"`{vendor.base_url}`" if vendor.base_url else "`api_base`"
     apis = ", ".join([*vendor.dialects, *(["embeddings"] if vendor.embeddings is not None else [])])
     return f"| {name}{also} | `[{vendor.extra}]` | {apis} | {key} | {url} | {quirks(vendor)} |"

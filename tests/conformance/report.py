@@ -13,6 +13,9 @@ import chat_check
 import chat_corpus
 import chat_requests
 import embeddings_check
+import google_check
+import google_corpus
+import google_requests
 import messages_check
 import messages_corpus
 import messages_requests
@@ -24,11 +27,29 @@ import wire_embeddings
 import wires
 
 COLUMNS = ("2xx", "decoded", "equal", "plain", "in-band error", "excluded", "different", "4xx/5xx")
+
+
+class _Google:
+    """Google's APIs: answers are checked one way, counts and vectors another."""
+
+    decode_error = staticmethod(google_check.decode_error)
+
+    @staticmethod
+    def apis() -> list[str]:
+        return [*google_corpus.GENERATE, *google_corpus.OTHERS]
+
+    @staticmethod
+    def check(record: dict[str, Any]) -> Any:
+        judge = google_check.check if record["api"] in google_corpus.GENERATE else google_check.check_other
+        return judge(record)
+
+
 WIRES: dict[str, tuple[Any, Any, Any]] = {
     "OpenAI Chat Completions": (chat_corpus, chat_check, chat_requests),
     "OpenAI Responses": (responses_corpus, responses_check, responses_requests),
     "OpenAI embeddings": (embeddings_check, embeddings_check, None),
     "Anthropic Messages": (messages_corpus, messages_check, messages_requests),
+    "Google": (_Google, _Google, google_requests),
 }
 """Of every wire: where its exchanges are, how one is checked, how its requests are encoded again."""
 

@@ -34,6 +34,7 @@ PINNED = {
     "lexigram.ai.cohere": "vendors",
     "lexigram.ai.ollama": "vendors",
     "lexigram.ai.replicate": "vendors",
+    "lexigram.ai.google": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 
@@ -84,6 +85,7 @@ def test_one_class_per_concept() -> None:
         ("import lexigram.contracts.ai.llm, lexigram.contracts.wire", "httpx pydantic orjson punq"),
         ("import lexigram.ai.anthropic", "httpx pydantic orjson anthropic"),
         ("import lexigram.ai.openai", "httpx pydantic orjson openai tiktoken"),
+        ("import lexigram.ai.google", "httpx pydantic orjson google.auth google.genai requests"),
         ("import lexigram.app, lexigram.di, lexigram.config", "httpx pydantic pydantic_settings yaml"),
     ],
 )  # fmt: skip

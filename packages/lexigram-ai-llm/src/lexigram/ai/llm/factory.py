@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from lexigram.ai.llm.client import ClientDefaults, LLMClient
 from lexigram.ai.llm.config import ClientConfig
 from lexigram.ai.llm.transport import Limits, Transport, make_sender
+from lexigram.ai.llm.transport.signing import SigningSender
 from lexigram.contracts.ai.errors import LLMConfigurationError
 from lexigram.contracts.values import Secret
 from lexigram.contracts.wire import Endpoint, Vendor
@@ -60,14 +62,18 @@ def build_client(
         base_url, key, model = server.base_url, server.api_key, server.model_name
     else:
         base_url, key, model = _base_url(config, vendor), key_of(config), model_of(config, vendor)
-        if key is None and vendor.key_required:
+        if key is None and vendor.signer is None and vendor.key_required:
             raise _no_key(vendor)
-        _check_url(base_url, vendor, has_key=key is not None)
+        _check_url(base_url, vendor, has_key=key is not None or vendor.signer is not None)
     params = {name: str(value) for name, value in config.extra.items()} if server is None else {}
+    sender = make_sender(transport, base_url, limits=limits)
+    if key is None and vendor.signer is not None and server is None:
+        sender = SigningSender(sender, vendor.signer(params))
+        vendor = replace(vendor, key_required=False)
     return LLMClient(
         vendor,
         Endpoint(vendor.name, base_url, vendor.quirks, params),
-        make_sender(transport, base_url, limits=limits),
+        sender,
         key=key,
         defaults=ClientDefaults(
             model=model,
@@ -114,8 +120,14 @@ def model_of(config: ClientConfig, vendor: Vendor) -> str:
 
 
 def _base_url(config: ClientConfig, vendor: Vendor) -> str:
-    needed = [name for _, name, _, _ in Formatter().parse(vendor.base_url or "") if name]
-    allowed = {*needed, *vendor.settings}
+    base_url = vendor.base_url
+    for condition, other in vendor.base_url_where.items():
+        name, _, value = condition.partition("=")
+        if config.extra.get(name) == value:
+            base_url = other
+    needed = _placeholders(base_url or "")
+    conditions = {condition.partition("=")[0] for condition in vendor.base_url_where}
+    allowed = {*needed, *_placeholders(vendor.base_url or ""), *conditions, *vendor.settings}
     for name in config.extra:
         if name not in allowed:
             said = f"allowed: {', '.join(sorted(allowed))}" if allowed else "it has none"
@@ -124,10 +136,14 @@ def _base_url(config: ClientConfig, vendor: Vendor) -> str:
             )
     if config.api_base is not None:
         return config.api_base
-    if vendor.base_url is None:
+    if base_url is None:
         hint = "set api_base=… or LEX_AI_LLM__API_BASE, e.g. http://127.0.0.1:8000/v1"
         raise LLMConfigurationError(f"{vendor.name} needs the address of its server", provider=vendor.name, hint=hint)
-    return vendor.base_url.format_map({name: _setting(name, config.extra, vendor) for name in needed}).rstrip("/")
+    return base_url.format_map({name: _setting(name, config.extra, vendor) for name in needed}).rstrip("/")
+
+
+def _placeholders(base_url: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(base_url) if name]
 
 
 def _setting(name: str, extra: Mapping[str, Any], vendor: Vendor) -> str:

@@ -74,7 +74,8 @@ _FILTER_TEXT = re.compile(
     re.IGNORECASE,
 )
 _AUTH_TEXT = re.compile(
-    r"api key not valid|invalid api key|incorrect api key|api key (?:is )?(?:expired|invalid)", re.IGNORECASE
+    r"api key not valid|unregistered callers|invalid api key|incorrect api key|api key (?:is )?(?:expired|invalid)",
+    re.IGNORECASE,
 )
 _QUOTA_TEXT = re.compile(
     r"exceeded your current quota|insufficient (?:balance|credits?|quota)|credit balance is too low"
@@ -93,6 +94,7 @@ _MODEL_TEXT = re.compile(
     r"\bmodel\b[^\n]{0,160}?(?:not found|does(?: not|n't) exist|not exist\b|no longer|deprecated|decommissioned"
     r"|retired|was removed|has ended|end of its life|identifier is invalid)"
     r"|(?:no such|unknown|invalid) model\b|model not found|not a valid model|no endpoints found for "
+    r"|\bmodels/\S+ is not (?:found|supported)"
     r"|deployment for this resource does not exist|^model: ",
     re.IGNORECASE,
 )

@@ -26,6 +26,8 @@ class Vendor:
         dialects: the APIs it has, by the name that users write as ``api``; the first is the default.
         base_url: with ``{placeholders}`` that the user's settings fill (``extra``), or None when the user must
             give it.
+        base_url_where: base URLs that hold instead where a setting has a certain value, by ``name=value``
+            (``location=global``).
         key_env: environment variables in which its key is looked for, in order.
         key_required: whether a call without a key cannot succeed.
         auth: how the key goes on a request.
@@ -44,6 +46,7 @@ class Vendor:
     name: str
     dialects: Mapping[str, Dialect]
     base_url: str | None
+    base_url_where: Mapping[str, str] = field(default_factory=dict[str, str])
     key_env: tuple[str, ...] = ()
     key_required: bool = True
     auth: AuthScheme = HeaderAuth()
