@@ -234,6 +234,16 @@ async def giant_json(peer: Peer, args: list[str]) -> None:
 
 
 @scenario
+async def huge_number(peer: Peer, args: list[str]) -> None:
+    """Arguments: megabytes of digits in JSON."""
+    await peer.send(response(b"", "Transfer-Encoding: chunked", length=False) + chunk(b'{"x":'))
+    piece = chunk(b"9" * (1 << 18))
+    for _ in range(int(args[0]) * 4):
+        await peer.send(piece)
+    await peer.send(chunk(b"," + peer.voice.body[1:]) + b"0\r\n\r\n")
+
+
+@scenario
 async def drip_chunks(peer: Peer, _: list[str]) -> None:
     """Chunk heads and chunk bodies in writes of their own."""
     await peer.send(stream_head())
