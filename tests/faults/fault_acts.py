@@ -71,7 +71,11 @@ def no_cookie(world: World, _: Observed[Any]) -> list[str]:
 
 
 def decodable_only(world: World, _: Observed[Any]) -> list[str]:
-    offered = {c.strip() for r in world.server.journal.requests for c in r.headers.get("accept-encoding", "identity").split(",")}
+    offered = {
+        c.strip()
+        for r in world.server.journal.requests
+        for c in r.headers.get("accept-encoding", "identity").split(",")
+    }
     return [] if offered <= {"gzip", "deflate", "br", "zstd", "identity"} else [f"offered {offered}"]
 
 

@@ -170,6 +170,7 @@ STREAMS = [
     s("74b", "status 200 and the whole answer as JSON", "s_whole", *OK),
     s("75a", "status 200 and a web page", "s_html200", "DecodeError(content_type)"),
     s("75b", "status 200 and nothing", "s_empty", *CUT),
+    s("75c", "status 200 and blank lines only", "s_blank", *CUT),
     s("76", "malformed JSON in one event", "s_badjson", "DecodeError(bad_json) after 'hel'"),
     s("77", "UTF-8 split at every byte", "s_utf8split", "Ok 'h\\xe9\\U0001f600l\\u4e2do'", tls=True),
     s("78", "invalid UTF-8 in one event", "s_badutf8", "DecodeError(bad_utf8) after 'hel'"),

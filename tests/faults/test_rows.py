@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from fault_rows import CONNECTING
 from fault_rows_bodies import BODIES
+from fault_rows_lives import PROCESSES
 from fault_rows_streams import LIVES, STREAMS
 from fault_world import Ground, Mode, Row, run_row
 
-ROWS = [*CONNECTING, *BODIES, *STREAMS, *LIVES]
+ROWS = [*CONNECTING, *PROCESSES, *BODIES, *STREAMS, *LIVES]
 CASES = [pytest.param(row, mode, id=f"{row.number}-{mode}") for row in ROWS for mode in row.modes]
 TLS = [pytest.param(row, mode, id=f"{row.number}-{mode}") for row in ROWS if row.tls for mode in row.modes]
 

@@ -201,8 +201,8 @@ class LLMClient:
                     raise self._error(dialect, reply, await reply.read())
                 data = await reply.next_chunk()
                 if dialect.FRAMING == "sse":
-                    while data.isspace():
-                        data += await reply.next_chunk()
+                    while data.isspace() and len(data) < 65536 and (more := await reply.next_chunk()):
+                        data += more
                     if data.lstrip()[:1] in _WHOLE_BODY:
                         while more := await reply.next_chunk():
                             data += more

@@ -58,12 +58,13 @@ WRITTEN: Final[dict[str, Callable[[Voice], bytes]]] = {
     "s_nofinalblank": lambda v: v.stream.rstrip(b"\n"),
     "s_finish_nofinalblank": lambda v: b"".join(v.events).rstrip(b"\n"),
     "s_cut_event": lambda v: v.events[0] + v.events[1][: len(v.events[1]) // 2],
+    "s_blank": lambda _: b"\n\n \n\n",
     "s_dup_done": lambda v: v.stream + v.end + v.events[0] + v.end,
     "s_utf8split": lambda v: _data(v.say(SPLIT_TEXT)) + b"".join(v.events[2:]) + v.end,
 }
 """Streams that differ by what is written: functions of the voice. ``name=bytes`` sends them in single bytes."""
 
-_SINGLE: Final = frozenset({"s_utf8split", "s_crlf", "s_cr", "s_mixed", "s_bom"})
+_SINGLE: Final = frozenset({"s_blank", "s_utf8split", "s_crlf", "s_cr", "s_mixed", "s_bom"})
 
 
 def register() -> None:
