@@ -240,6 +240,7 @@ LIVES = [
         act=swept(None),
         limits=FRESH,
         modes=BOTH,
+        tls=True,
         requests=10_000,
         timeouts=Timeouts(total=30),
     ),
