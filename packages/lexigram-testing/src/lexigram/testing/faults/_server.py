@@ -305,8 +305,9 @@ class FaultServer:
 
 
 async def _sip(peer: Peer, size: int) -> bytes:
-    body = b""
-    while len(body) < size:
-        body += await peer.reader.read(1 << 18)
+    parts: list[bytes] = []
+    while size > 0:
+        parts.append(await peer.reader.read(1 << 18))
+        size -= len(parts[-1]) or size
         await asyncio.sleep(0.01)
-    return body
+    return b"".join(parts)
