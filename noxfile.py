@@ -94,3 +94,13 @@ def tests(session: nox.Session) -> None:
     """All tests, in parallel. Arguments go to pytest."""
     sync(session, "test")
     session.run("pytest", *(session.posargs or ["-n", "auto", "-q"]))
+
+
+@nox.session(python="3.11")
+def fuzz(session: nox.Session) -> None:
+    """The readers of SSE, NDJSON and HTTP under atheris, a minute each. Arguments go to libFuzzer."""
+    sync(session, "test")
+    session.install("atheris>=2.3")
+    for reader in ("sse", "ndjson", "http"):
+        options = session.posargs or ["-max_total_time=60", "-max_len=4096"]
+        session.run("python", "tests/fuzz/readers.py", reader, *options)

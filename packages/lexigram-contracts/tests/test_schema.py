@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -302,6 +302,18 @@ def _closed(schema: Any) -> Any:
 
 @settings(max_examples=300, deadline=None)
 @given(SCHEMAS, st.dictionaries(NAMES, VALUES, max_size=3), st.sampled_from(TARGETS))
+@example(
+    {
+        "type": "object",
+        "properties": {
+            "c": {
+                "anyOf": [{"type": "string"}, {"anyOf": [{"type": "object", "properties": {"a": {"type": "string"}}}]}]
+            }
+        },
+    },
+    {"c": {}},
+    "openai-strict",
+)
 def test_what_fits_the_given_schema_fits_the_compiled_one(
     schema: dict[str, Any], value: dict[str, Any], target: SchemaTarget
 ) -> None:

@@ -218,3 +218,41 @@ def test_a_stream_works_in_a_loop_other_than_the_one_it_was_made_in() -> None:
         return (await stream.completion()).unwrap().content
 
     assert asyncio.run(read()) == "one two three"
+
+
+async def test_a_stream_dropped_after_an_item_is_closed_without_a_garbage_collection() -> None:
+    source = Source()
+    stream = source.stream()
+    await anext(stream)
+    gc.disable()
+    try:
+        del stream
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert source.closed
+    finally:
+        gc.enable()
+
+
+async def test_a_stream_collected_in_a_cycle_whose_source_closes_slowly_is_no_error() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    closed = asyncio.Event()
+
+    async def slow() -> AsyncGenerator[StreamChunk, None]:
+        try:
+            yield StreamChunk("one")
+            yield StreamChunk("two")
+        finally:
+            await asyncio.sleep(0.01)
+            closed.set()
+
+    cycle: list[object] = [AsyncStream[StreamChunk, LLMError](slow())]
+    await anext(cycle[0])  # type: ignore[call-overload]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    await asyncio.wait_for(closed.wait(), 5)
+    gc.collect()
+    await asyncio.sleep(0.01)
+    assert complaints == []

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import trustme
-from canned import OK
-from faultd import Faultd
-from http_world import World, open_sockets, threads, until
+
+from lexigram.testing.faults import FaultServer
+from lexigram.testing.invariants import open_sockets, until
+
+# Under importlib mode nothing else lets these modules share their helpers.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from http_world import OK, World, threads
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +26,7 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="session")
-def faultd(authority: trustme.CA) -> Iterator[Faultd]:
+def faultd(authority: trustme.CA) -> Iterator[FaultServer]:
     contexts: dict[str, ssl.SSLContext] = {}
     for name, cert in (
         ("tls", authority.issue_cert("127.0.0.1", "localhost")),
@@ -28,13 +35,13 @@ def faultd(authority: trustme.CA) -> Iterator[Faultd]:
     ):
         contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         cert.configure_cert(contexts[name])
-    server = Faultd(contexts)
+    server = FaultServer(contexts)
     yield server
     server.stop()
 
 
 @pytest.fixture
-async def world(faultd: Faultd, authority: trustme.CA) -> AsyncIterator[World]:
+async def world(faultd: FaultServer, authority: trustme.CA) -> AsyncIterator[World]:
     """A world whose invariants hold again when the test is over."""
     faultd.reset()
     context = ssl.create_default_context()

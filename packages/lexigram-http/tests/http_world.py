@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import ssl
 import threading
 import time
 import traceback
 from typing import Any
 
-from faultd import Faultd
-
 from lexigram.http import Deadlines, HttpError, Origin, Pool, Reply
+from lexigram.testing.faults import PLAIN, FaultServer
 
+OK = PLAIN.body
+EVENTS = list(PLAIN.events)
 SENTINEL = "sk-SENTINEL-0123456789"
 SLOW = Deadlines(total=5.0, connect=2.0, headers=2.0, idle=2.0, pool=2.0, write=2.0)
-
-
-def open_sockets() -> int:
-    count = 0
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            count += os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
-        except OSError:
-            continue
-    return count
 
 
 class World:
     """A pool, the server, and the ways tests talk through one to the other."""
 
-    def __init__(self, server: Faultd, context: ssl.SSLContext, **options: Any) -> None:
+    def __init__(self, server: FaultServer, context: ssl.SSLContext, **options: Any) -> None:
         self.server = server
         self.context = context
         self.pool = Pool(ssl_context=context, deadlines=options.pop("deadlines", SLOW), **options)
@@ -75,12 +64,3 @@ class World:
 
 def threads() -> int:
     return sum(thread.name.startswith("lexigram") for thread in threading.enumerate())
-
-
-async def until(condition: Any, seconds: float = 1.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        await asyncio.sleep(0.005)
-    return True

@@ -10,10 +10,10 @@ import time
 from typing import Any
 
 import pytest
-from canned import OK
-from http_world import SLOW, World, threads, until
+from http_world import OK, SLOW, World, threads
 
 from lexigram.http import Deadlines, HttpConnectError, HttpTimeout, Limits, Origin, Pool
+from lexigram.testing.invariants import until
 
 SHORT = Deadlines(total=2.0, connect=0.2, headers=0.2, idle=0.2)
 
@@ -198,7 +198,7 @@ async def test_no_retry_after_a_timeout_or_a_partial_head(world: World) -> None:
     await world.get("/ok")
     await world.fails("/hang", deadlines=SHORT)
     await world.get("/ok")
-    await world.fails("/cut/half_head")
+    await world.fails("/half_head")
     assert world.pool.stats().reused_retries == 0
 
 

@@ -7,13 +7,13 @@ import gzip
 import itertools
 from typing import Any
 
-from canned import RAW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lexigram.http import Deadlines, HttpError, Limits, Origin, Reply
 from lexigram.http._clock import DEAD, IDLE
 from lexigram.http._connection import Connection
+from lexigram.testing.faults import PLAIN, canned
 
 LIMITS = Limits(header_bytes=4096, header_count=64, body_decoded=1 << 20, body_wire=1 << 20, informational=4)
 ORIGIN = Origin("http", "fuzz", 80)
@@ -101,12 +101,14 @@ def run(pieces: list[bytes], **options: Any) -> Result:
     return result
 
 
+WHOLE = PLAIN.content(stream=False)
 VALID = [
-    RAW[name]
+    canned(name, WHOLE)
     for name in ("gzip", "gzip_members", "deflate_raw", "trailers", "early", "http10", "garbage_after", "identity")
 ] + [b"HTTP/1.1 200\r\n\r\n", b"\r\nHTTP/1.1 204 No Content\r\nA: b\r\n\r\n"]
 BROKEN = [
-    RAW[name] for name in ("short_cl", "bad_chunk", "cl_and_te", "gzip_trunc", "gzip_lie", "switching", "stacked")
+    canned(name, WHOLE)
+    for name in ("short_cl", "bad_chunk", "cl_and_te", "gzip_trunc", "gzip_lie", "switching", "stacked")
 ]
 
 

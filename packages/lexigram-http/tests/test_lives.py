@@ -11,11 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from canned import OK
-from faultd import Faultd
-from http_world import SLOW, until
+from http_world import OK, SLOW
 
 from lexigram.http import HttpStateError, Origin, Pool
+from lexigram.testing.faults import FaultServer
+from lexigram.testing.invariants import until
 
 SRC = str(Path(__file__).parents[1] / "src")
 
@@ -25,12 +25,12 @@ async def call(pool: Pool, origin: Origin, target: str = "/ok") -> bytes:
 
 
 @pytest.fixture
-def origin(faultd: Faultd) -> Origin:
+def origin(faultd: FaultServer) -> Origin:
     faultd.reset()
     return Origin.of("http", "127.0.0.1", faultd.ports["plain"])
 
 
-def test_one_pool_serves_one_loop_after_another(origin: Origin, faultd: Faultd) -> None:
+def test_one_pool_serves_one_loop_after_another(origin: Origin, faultd: FaultServer) -> None:
     pool = Pool(deadlines=SLOW)
     for _ in range(3):
         assert asyncio.run(call(pool, origin)) == OK
@@ -39,7 +39,7 @@ def test_one_pool_serves_one_loop_after_another(origin: Origin, faultd: Faultd) 
     pool.close()
 
 
-def test_a_loop_closed_with_idle_connections_is_silent(origin: Origin, faultd: Faultd) -> None:
+def test_a_loop_closed_with_idle_connections_is_silent(origin: Origin, faultd: FaultServer) -> None:
     pool = Pool(deadlines=SLOW)
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(call(pool, origin)) == OK
@@ -50,7 +50,7 @@ def test_a_loop_closed_with_idle_connections_is_silent(origin: Origin, faultd: F
     assert faultd.journal.gone == 2
 
 
-def test_a_reply_outliving_its_loop_is_silent_and_closed(origin: Origin, faultd: Faultd) -> None:
+def test_a_reply_outliving_its_loop_is_silent_and_closed(origin: Origin, faultd: FaultServer) -> None:
     pool = Pool(deadlines=SLOW)
     loop = asyncio.new_event_loop()
     reply = loop.run_until_complete(pool.request("GET", origin, "/s_stall"))
@@ -109,7 +109,7 @@ def run(code: str, port: int, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_forked_child_starts_with_connections_of_its_own(origin: Origin, faultd: Faultd) -> None:
+def test_a_forked_child_starts_with_connections_of_its_own(origin: Origin, faultd: FaultServer) -> None:
     done = run(
         """
         pool = Pool()
@@ -119,7 +119,7 @@ def test_a_forked_child_starts_with_connections_of_its_own(origin: Origin, fault
 
         async def main():
             await call()
-            held = await pool.request("GET", ORIGIN, "/stream/0.1")
+            held = await pool.request("GET", ORIGIN, "/stream=0.1")
             pid = os.fork()
             if pid == 0:
                 code = 1
@@ -181,7 +181,7 @@ def test_the_interpreter_exits_silently_with_connections_open(origin: Origin, ta
 
 
 @pytest.mark.parametrize("port", ["plain", "tls"])
-def test_a_loop_that_is_never_closed_is_all_that_is_warned_of_at_exit(faultd: Faultd, port: str) -> None:
+def test_a_loop_that_is_never_closed_is_all_that_is_warned_of_at_exit(faultd: FaultServer, port: str) -> None:
     done = run(
         f"""
         import ssl

@@ -18,6 +18,14 @@ def test_network(forbid_network):
 def test_open_again():
     assert "guarded" not in socket.socket.connect.__qualname__
 
+def test_faults(fault_server):
+    fault_server.play("rst_request")
+    with socket.create_connection(("127.0.0.1", fault_server.ports["plain"]), timeout=5) as client:
+        client.sendall(b"GET /v1 HTTP/1.1\\r\\n\\r\\n")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    assert len(fault_server.journal.requests) == 1
+
 def test_secret(canary):
     assert isinstance(canary, Canary)
 """
@@ -29,7 +37,7 @@ def test_the_fixtures_work_wherever_the_package_is_installed(tmp_path: Path) -> 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
-    assert "4 passed" in run.stdout, run.stdout + run.stderr
+    assert "5 passed" in run.stdout, run.stdout + run.stderr
 
 
 def test_importing_the_package_does_not_import_pytest() -> None:

@@ -1,4 +1,4 @@
-"""Pytest fixtures: a scripted model, a closed network, a secret that is easy to find."""
+"""Pytest fixtures: a scripted model, a closed network, a misbehaving server, a secret that is easy to find."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 
 from lexigram.testing.canary import Canary
 from lexigram.testing.fake import FakeLLM
+from lexigram.testing.faults import FaultServer
 from lexigram.testing.network import forbid_network as _forbid_network
 
-__all__ = ["canary", "fake_llm", "forbid_network"]
+__all__ = ["canary", "fake_llm", "fault_server", "forbid_network"]
 
 
 @pytest.fixture
@@ -30,3 +31,10 @@ def forbid_network() -> Iterator[None]:
 def canary() -> Canary:
     """A secret to look for; ``canary.assert_absent(…)`` checks that nothing shows it."""
     return Canary()
+
+
+@pytest.fixture
+def fault_server() -> Iterator[FaultServer]:
+    """A server on this machine that misbehaves as it is told: ``fault_server.play("s_rst")``."""
+    with FaultServer() as server:
+        yield server

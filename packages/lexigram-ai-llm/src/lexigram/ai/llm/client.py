@@ -237,6 +237,7 @@ class LLMClient(ClientBase):
     async def _chunks(self, request: CompletionRequest, fold: CompletionFold) -> AsyncGenerator[StreamChunk, None]:
         started = time.monotonic()
         sender = self._sender
+        reply: Reply | None = None
         try:
             dialect = self._dialect(request.api)
             wire = self._wire(dialect.encode_request(request, self.endpoint, stream=True), request.extra_headers)
@@ -247,8 +248,8 @@ class LLMClient(ClientBase):
                     raise self._error(dialect, reply, await reply.read())
                 data = await reply.next_chunk()
                 if dialect.FRAMING == "sse":
-                    while data.isspace():
-                        data += await reply.next_chunk()
+                    while data.isspace() and len(data) < 65536 and (more := await reply.next_chunk()):
+                        data += more
                     if data.lstrip()[:1] in _WHOLE_BODY:
                         while more := await reply.next_chunk():
                             data += more
@@ -280,14 +281,10 @@ class LLMClient(ClientBase):
                     elif (rest := await _within(reply.next_chunk(), GRACE_AFTER_FINISH)) is not None:
                         data = rest
                     else:
+                        data = b""
                         break
                 if not state.finished:
-                    raise StreamError(
-                        "the stream ended before the answer did",
-                        reason="truncated",
-                        retryable=True,
-                        hint="the connection was cut; the text so far is in `partial`",
-                    )
+                    raise _truncated()
                 elapsed = time.monotonic() - started
                 fold.attempts = (Attempt(self.vendor.name, request.model, "ok", duration=elapsed, usage=fold.usage),)
                 if data:
@@ -298,7 +295,7 @@ class LLMClient(ClientBase):
         except LLMError as error:
             failure = error
         except sender.failures as error:
-            failure = sender.explain(error)
+            failure = sender.explain(error) if reply is None else _cut(sender.explain(error))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             failure = _unreadable(error)
         raise self._located(failure, request.model, started)
@@ -417,6 +414,14 @@ class LLMClient(ClientBase):
                 status=reply.status,
                 hint="set api_base to the address that the provider really has",
             )
+        if reply.status == 407:
+            return ProviderConnectionError(
+                "the proxy on the way asks for a password",
+                reason="proxy",
+                status=407,
+                retryable=False,
+                hint="set user and password in HTTPS_PROXY",
+            )
         try:
             body: Any = loads(content)
         except DecodeError:
@@ -454,6 +459,21 @@ async def _drain(reply: Reply) -> None:
     """Read what follows the end, so that the connection can serve again."""
     while await reply.next_chunk():
         pass
+
+
+def _truncated(why: str = "") -> StreamError:
+    return StreamError(
+        f"the stream ended before the answer did{why}",
+        reason="truncated",
+        retryable=True,
+        hint="the connection was cut; the text so far is in `partial`",
+    )
+
+
+def _cut(error: LLMError) -> LLMError:
+    """Return one error for a stream that is cut off, whichever way the connection went."""
+    reason = getattr(error, "reason", None)
+    return _truncated(f": {error.message}") if reason in ("truncated", "reset", "closed") and error.retryable else error
 
 
 def _unreadable(error: Exception) -> DecodeError:

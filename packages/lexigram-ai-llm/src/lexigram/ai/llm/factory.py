@@ -177,7 +177,7 @@ def _check_url(url: str, vendor: Vendor, *, has_key: bool) -> None:
         raise LLMConfigurationError(
             f"api_base: plain http would send the key of {vendor.name} in clear to {parts.hostname}",
             provider=vendor.name,
-            hint="use https, or a provider that runs on your own machines (vllm, openai_compatible …)",
+            hint="use https, or a provider that runs on your own machines (vllm, lmstudio …)",
         )
 
 

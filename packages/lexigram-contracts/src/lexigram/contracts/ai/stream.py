@@ -96,67 +96,20 @@ class AsyncStream(Generic[T, E]):
         running = self._reader()
         if running is not None and self._outcome is None:
             raise RuntimeError("the stream is being read already; one reader at a time")
-        reader = self._read()
+        # The reader must not hold the stream: dropped together they would wait for the garbage collector.
+        reader = _read(self._source, self._fold, weakref.ref(self))
         self._reader = weakref.ref(reader)
         return reader
 
-    async def _read(self) -> AsyncGenerator[T, None]:
-        if self._outcome is not None:
-            if isinstance(self._outcome, Err):
-                raise self._outcome.err_value
-            return
-        source = self._source
-        add = self._fold.add if self._fold is not None else None
-        try:
-            async for item in source:
-                if add is not None:
-                    add(item)
-                yield item
-        except GeneratorExit:
-            self._settle_closed("closed")
-            raise
-        except asyncio.CancelledError:
-            self._settle_closed("cancelled")
-            raise
-        except LLMError as error:
-            if error.partial is None and self._fold is not None:
-                error.partial = self._fold.completion()
-            self._settle(Err(cast("E", error)))
-            raise
-        except BaseException as error:
-            self._settle(
-                Err(cast("E", StreamError(f"the stream broke: {error!r}", reason="error", partial=self._partial())))
-            )
-            raise
-        else:
-            self._settle(Ok(self._fold.completion() if self._fold is not None else Completion()))
-        finally:
-            await self._close_source()
-
     async def _close_source(self) -> None:
         # Once: a dropped reader is closed by the event loop at the same time as the stream by its owner.
-        if self._closing:
-            return
-        self._closing = True
-        close = getattr(self._source, "aclose", None)
-        if close is not None:
-            await close()
-
-    def _partial(self) -> Completion | None:
-        return self._fold.completion() if self._fold is not None else None
+        if not self._closing:
+            self._closing = True
+            await _close(self._source)
 
     def _settle(self, outcome: Result[Completion, E]) -> None:
         if self._outcome is None:
             self._outcome = outcome
-
-    def _settle_closed(self, reason: str) -> None:
-        if self._fold is not None and self._fold.finished:
-            self._settle(Ok(self._fold.completion()))
-            return
-        error = StreamClosedError(
-            f"the stream was {reason} by its consumer before its end", reason=reason, partial=self._partial()
-        )
-        self._settle(Err(cast("E", error)))
 
     # -- ending
 
@@ -168,7 +121,7 @@ class AsyncStream(Generic[T, E]):
         if self._parent is not None:
             await self._parent.aclose()
         elif self._outcome is None:
-            self._settle_closed("closed")
+            self._settle(_closed(self._fold, "closed"))
             await self._close_source()
 
     async def __aenter__(self) -> Self:
@@ -256,6 +209,69 @@ class AsyncStream(Generic[T, E]):
 
 def _nobody() -> None:
     return None
+
+
+async def _read(
+    source: AsyncIterator[T], fold: Fold[T] | None, owner: weakref.ref[AsyncStream[T, E]]
+) -> AsyncGenerator[T, None]:
+    """Give the source's items and settle the stream, if anyone still has it."""
+    stream = owner()
+    settled = stream._outcome if stream is not None else None  # pyright: ignore[reportPrivateUsage]
+    del stream
+    if settled is not None:
+        if isinstance(settled, Err):
+            raise settled.err_value
+        return
+    add = fold.add if fold is not None else None
+    outcome: Result[Completion, Any] | None = None
+    try:
+        async for item in source:
+            if add is not None:
+                add(item)
+            yield item
+    except GeneratorExit:
+        outcome = _closed(fold, "closed")
+        raise
+    except asyncio.CancelledError:
+        outcome = _closed(fold, "cancelled")
+        raise
+    except LLMError as error:
+        if error.partial is None and fold is not None:
+            error.partial = fold.completion()
+        outcome = Err(error)
+        raise
+    except BaseException as error:
+        outcome = Err(StreamError(f"the stream broke: {error!r}", reason="error", partial=_partial(fold)))
+        raise
+    else:
+        outcome = Ok(fold.completion() if fold is not None else Completion())
+    finally:
+        stream = owner()
+        if stream is None:
+            await _close(source)
+        else:
+            if outcome is not None:
+                stream._settle(outcome)  # pyright: ignore[reportPrivateUsage]
+            await stream._close_source()  # pyright: ignore[reportPrivateUsage]
+
+
+def _partial(fold: Fold[Any] | None) -> Completion | None:
+    return fold.completion() if fold is not None else None
+
+
+def _closed(fold: Fold[Any] | None, reason: str) -> Result[Completion, Any]:
+    """Return the outcome of a stream that its consumer ended."""
+    if fold is not None and fold.finished:
+        return Ok(fold.completion())
+    message = f"the stream was {reason} by its consumer before its end"
+    return Err(StreamClosedError(message, reason=reason, partial=_partial(fold)))
+
+
+async def _close(source: object) -> None:
+    # Of garbage in a cycle the event loop closes reader and source by itself, each in a task of its own.
+    close = getattr(source, "aclose", None)
+    if close is not None and not getattr(source, "ag_running", False):
+        await close()
 
 
 async def _closing(reader: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

@@ -314,13 +314,8 @@ def _strip(value: Any, schema: object, root: JSONObject, depth: int) -> Any:
         return [_strip(item, node.get("items"), root, depth + 1) for item in cast("Sequence[Any]", value)]
     properties = node.get("properties")
     if not isinstance(value, dict) or not isinstance(properties, Mapping):
-        branches = [b for w in ("anyOf", "oneOf", "allOf") for b in _branches(node, w)]
-        for branch in branches:
-            inner = _seen_through(branch, root) if isinstance(branch, Mapping) else {}
-            declared = inner.get("properties")
-            if isinstance(value, dict) and isinstance(declared, Mapping) and set(cast("Any", value)) <= set(declared):
-                return _strip(value, inner, root, depth + 1)
-        return value
+        branch = _branch_of(value, node, root, depth) if isinstance(value, dict) else None
+        return _strip(value, branch, root, depth + 1) if branch is not None else value
     required = _branches(node, "required")
     out: dict[str, Any] = {}
     for name, item in cast("dict[str, Any]", value).items():
@@ -329,6 +324,23 @@ def _strip(value: Any, schema: object, root: JSONObject, depth: int) -> Any:
             continue
         out[name] = _strip(item, own, root, depth + 1)
     return out
+
+
+def _branch_of(value: Any, node: Mapping[str, Any], root: JSONObject, depth: int) -> Mapping[str, Any] | None:
+    """Return the first alternative, however deep, that declares all of the object's properties."""
+    if depth > _DEEPEST:
+        return None
+    for branch in [b for word in ("anyOf", "oneOf", "allOf") for b in _branches(node, word)]:
+        if not isinstance(branch, Mapping):
+            continue
+        inner = _seen_through(cast("Mapping[str, Any]", branch), root)
+        declared = inner.get("properties")
+        if isinstance(declared, Mapping) and set(value) <= set(cast("Mapping[str, Any]", declared)):
+            return inner
+        found = _branch_of(value, inner, root, depth + 1)
+        if found is not None:
+            return found
+    return None
 
 
 def _branches(node: Mapping[str, Any], word: str) -> Sequence[Any]:

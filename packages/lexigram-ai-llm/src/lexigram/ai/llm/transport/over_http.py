@@ -143,4 +143,5 @@ def _deadlines(timeouts: Timeouts, stream: bool) -> Deadlines:
         headers=None,
         first_byte=timeouts.first_token if stream else None,
         idle=timeouts.idle if stream else None,
+        pool=timeouts.total,  # the same moment, but named for what it is
     )

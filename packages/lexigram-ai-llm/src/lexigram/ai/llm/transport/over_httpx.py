@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import threading
 import weakref
@@ -153,12 +154,13 @@ def _close_with_the_loop(pool: httpx.AsyncBaseTransport) -> AsyncGenerator[None,
 class _HttpxReply:
     """A reply over httpx."""
 
-    __slots__ = ("_chunks", "_clock", "_limits", "_response", "headers", "progress", "status")
+    __slots__ = ("_chunks", "_clock", "_left", "_limits", "_response", "headers", "progress", "status")
 
     def __init__(self, response: httpx.Response, clock: _Clock, limits: Limits) -> None:
         self._response = response
         self._clock = clock
         self._limits = limits
+        self._left = limits.stream_bytes
         self._chunks: AsyncIterator[bytes] | None = None
         self.progress = clock.progress
         self.status: int = response.status_code
@@ -170,6 +172,9 @@ class _HttpxReply:
         async with self._clock.waiting():
             async for data in self._chunks:
                 if data:
+                    self._left -= len(data)
+                    if self._left < 0:
+                        raise TooLargeError(f"the stream is larger than {self._limits.stream_bytes} bytes")
                     return data
         return b""
 
@@ -258,7 +263,8 @@ def _typed(error: Exception, host: str) -> LLMError:
         if "incomplete" in text or "peer closed" in text:
             return DecodeError(f"the reply from {host} was cut off: {text}", reason="truncated", retryable=True)
         if "without sending" in text:
-            return ProviderConnectionError(f"{host} closed the connection without a reply", reason="closed")
+            said = f"{host} closed the connection without a reply"
+            return ProviderConnectionError(said, reason="closed", hint="check that api_base has the right scheme")
         return ProviderConnectionError(f"{host} does not speak proper HTTP: {text}", reason="protocol")
     if isinstance(error, httpx.ProxyError):
         return ProviderConnectionError(f"the proxy on the way to {host} failed", reason="proxy")
@@ -267,7 +273,8 @@ def _typed(error: Exception, host: str) -> LLMError:
             f"the request to {host or 'the provider'} cannot be sent", reason="protocol", retryable=False
         )
     reason, said = _connection_reason(error, text)
-    return ProviderConnectionError(f"{said} {host}", reason=reason, retryable=reason != "tls", hint=_HINTS.get(reason))
+    lasting = reason == "tls" or (reason == "dns" and not _temporary(error))
+    return ProviderConnectionError(f"{said} {host}", reason=reason, retryable=not lasting, hint=_HINTS.get(reason))
 
 
 _HINTS: Final = {
@@ -277,12 +284,22 @@ _HINTS: Final = {
 }
 
 
-def _connection_reason(error: BaseException, text: str) -> tuple[str, str]:
+def _causes(error: BaseException) -> list[BaseException]:
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and len(causes) < 8:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
+    return causes
+
+
+def _temporary(error: BaseException) -> bool:
+    """Whether the resolver said to try again."""
+    return any(isinstance(c, socket.gaierror) and c.errno == socket.EAI_AGAIN for c in _causes(error))
+
+
+def _connection_reason(error: BaseException, text: str) -> tuple[str, str]:
+    causes = _causes(error)
     if any(isinstance(c, ssl.SSLError) for c in causes) or "SSL" in text or "certificate" in text.lower():
         return "tls", "no TLS connection to"
     if any(type(c).__name__ == "gaierror" for c in causes) or "Name or service" in text or "name resolution" in text:

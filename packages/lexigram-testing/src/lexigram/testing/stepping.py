@@ -1,7 +1,13 @@
 """Cancel a coroutine after exactly k turns of its event loop: every await point gets its turn to be the last.
 
-`sweep` runs a fresh attempt for k = 0, 1, 2, … until one ends by itself, and after each hands control to a check.
-A second cancel may follow the first by any number of turns. Knows nothing of HTTP; works with any coroutine.
+    async def check(found: Step) -> None:
+        assert found.outcome in ("cancelled", "returned")
+        ...                                                  # the next call works, nothing is left behind
+
+    await sweep(lambda: client.complete(question), check)
+
+`sweep` runs a fresh attempt for k = 0, 1, 2, … until one ends by itself, and hands control to the check after each.
+A second cancel may follow the first by any number of turns. Works with any coroutine on asyncio's own event loops.
 """
 
 from __future__ import annotations
@@ -9,28 +15,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+__all__ = ["Step", "step", "sweep"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One attempt: cancelled after `turns` turns (and again `again` turns later), and how it ended."""
+    """One attempt.
+
+    Attributes:
+        turns: the turns after which it was cancelled.
+        again: the further turns after which it was cancelled once more, or None.
+        outcome: how it ended; "hung" is not within five seconds of the cancellation.
+        error: what it raised.
+    """
 
     turns: int
     again: int | None
-    outcome: str
+    outcome: Literal["returned", "raised", "cancelled", "hung"]
     error: BaseException | None = None
 
     @property
     def finished(self) -> bool:
+        """Whether it ended by itself, and well."""
         return self.outcome == "returned"
 
 
 async def step(make: Callable[[], Coroutine[Any, Any, Any]], turns: int, again: int | None = None) -> Step:
-    """Runs `make()` for `turns` loop turns, cancels it, and waits for its end.
+    """Run an attempt for some turns of the loop, cancel it, and wait for its end.
 
     A turn is one pass of the loop's ready queue. Empty passes do not count, so the number of turns is that of the
     steps the code takes, however long the network needs.
+
+    Args:
+        make: starts the attempt.
+        turns: the turns before it is cancelled.
+        again: further turns before it is cancelled once more; None for never.
     """
     task = asyncio.get_running_loop().create_task(make())
     for _ in range(turns):
@@ -73,7 +94,20 @@ async def sweep(
     again: int | None = None,
     most: int = 400,
 ) -> list[Step]:
-    """Cancels after k = 0, 1, 2, … turns until an attempt returns by itself; calls `check` after each attempt."""
+    """Cancel after k = 0, 1, 2, … turns until an attempt returns by itself.
+
+    Args:
+        make: starts an attempt.
+        check: called after each.
+        again: further turns before each is cancelled once more; None for never.
+        most: the most attempts.
+
+    Returns:
+        All attempts.
+
+    Raises:
+        AssertionError: when none ended by itself.
+    """
     steps: list[Step] = []
     for turns in range(most):
         found = await step(make, turns, again)

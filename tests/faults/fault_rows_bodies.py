@@ -1,0 +1,147 @@
+"""The rows about redirects and whole bodies: 47 to 62."""
+
+from __future__ import annotations
+
+from fault_acts import (
+    COMPLETE,
+    ENCODING,
+    OK,
+    STREAM,
+    TOO_LARGE,
+    TRUNCATED,
+    decodable_only,
+    encodable,
+    no_cookie,
+    quick,
+    retryable,
+)
+from fault_world import Row
+
+from lexigram.contracts.ai.request import Timeouts
+
+BODIES = [
+    Row(number="47", fault="Set-Cookie from a gateway", want=OK, play=("cookie",), check=no_cookie),
+    Row(
+        number="48",
+        fault="redirect to another origin",
+        want=("DecodeError(redirect)",),
+        play=("redirect=1",),
+        check=retryable(False),
+    ),
+    Row(
+        number="49",
+        fault="redirect to file:// or a link-local address",
+        want=("DecodeError(redirect)",),
+        play=("redir_scheme",),
+        check=retryable(False),
+    ),
+    Row(number="50", fault="redirect loop", want=("DecodeError(redirect)",), always="redir_loop"),
+    Row(
+        number="51",
+        fault="Content-Length longer than the body",
+        want=TRUNCATED,
+        play=("short_cl",),
+        modes=COMPLETE,
+        check=retryable(True),
+        tls=True,
+    ),
+    Row(
+        number="52a",
+        fault="cut inside a chunk",
+        want=TRUNCATED,
+        play=("trunc_chunked",),
+        modes=COMPLETE,
+        check=retryable(True),
+        tls=True,
+    ),
+    Row(
+        number="52b",
+        fault="bad chunk size",
+        want=("ProviderConnectionError(protocol)",),
+        play=("bad_chunk",),
+        modes=COMPLETE,
+        check=retryable(True),
+    ),
+    Row(
+        number="53",
+        fault="JSON cut, framing valid",
+        want=("DecodeError(bad_json)",),
+        play=("trunc_json",),
+        modes=COMPLETE,
+    ),
+    Row(
+        number="54", fault="invalid UTF-8 in JSON", want=("DecodeError(bad_utf8)",), play=("bad_utf8",), modes=COMPLETE
+    ),
+    Row(
+        number="55",
+        fault="lone surrogate",
+        want=("Ok 'h\\ud800lo'",),
+        play=("surrogate",),
+        modes=COMPLETE,
+        act=encodable,
+        requests=2,
+    ),
+    Row(
+        number="55b",
+        fault="lone surrogate in a stream",
+        want=("Ok 'hel\\ud83dlo'",),
+        play=("s_surrogate",),
+        modes=STREAM,
+        act=encodable,
+        requests=2,
+    ),
+    Row(number="56", fault="gzip cut", want=TRUNCATED, play=("gzip_trunc",), modes=COMPLETE),
+    Row(
+        number="57",
+        fault="plain body called gzip",
+        want=ENCODING,
+        play=("gzip_lie",),
+        modes=COMPLETE,
+        check=retryable(False),
+    ),
+    Row(
+        number="58",
+        fault="bomb: 300 KB unpack to 300 MB",
+        want=TOO_LARGE,
+        play=("gzip_bomb=300",),
+        modes=COMPLETE,
+        timeouts=Timeouts(total=10),
+        check=retryable(False),
+    ),
+    Row(
+        number="59a",
+        fault="20 encodings on top of each other",
+        want=ENCODING,
+        play=("stacked",),
+        modes=COMPLETE,
+        check=decodable_only,
+    ),
+    Row(
+        number="59b",
+        fault="an encoding nobody asked for",
+        want=ENCODING,
+        play=("unknown_coding",),
+        modes=COMPLETE,
+        check=decodable_only,
+    ),
+    Row(number="60a", fault="JSON 100,000 levels deep", want=TOO_LARGE, play=("deep_json",), modes=COMPLETE),
+    Row(number="60b", fault="an integer of 20,000 digits", want=TOO_LARGE, play=("huge_int",), modes=COMPLETE),
+    Row(
+        number="60c",
+        fault="a number of 10 MB",
+        want=TOO_LARGE,
+        play=("huge_number=10",),
+        modes=COMPLETE,
+        check=quick(2),
+    ),
+    Row(number="61a", fault="duplicate keys", want=OK, play=("duplicate_keys",)),
+    Row(number="61b", fault="NaN and Infinity", want=OK, play=("nan_infinity",)),
+    Row(
+        number="62",
+        fault="1 GB of valid JSON",
+        want=TOO_LARGE,
+        play=("giant_json=1024",),
+        modes=COMPLETE,
+        timeouts=Timeouts(total=10),
+    ),
+]
