@@ -195,6 +195,8 @@ def summary(answers: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
                 out[scenario][client] = found[0] if found else None
                 continue
             numbers = {k: statistics.median([a[k] for a in good]) for k in good[0]}
+            if lost := [a for a in found if a and "error" in a]:
+                numbers["lost"] = len(lost)
             for key in ("cpu_us", "wall_us"):
                 pairs = zip(found, floor, strict=False)
                 ratios = [a[key] / b[key] for a, b in pairs if a and b and a.get(key) and b.get(key)]
@@ -212,23 +214,27 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, help="the JSON file; else what is measured is only printed")
     parser.add_argument("--docs", action="store_true", help="write results.md, and the table and picture of the docs")
+    parser.add_argument("--draw", type=Path, help="measure nothing: write them from this JSON file")
     chosen = parser.parse_args()
-    clients, scenarios = chosen.clients.split(","), chosen.scenarios.split(",")
-    answers = run(clients, scenarios, chosen.repeats)
-    results = {
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "cores": os.cpu_count(),
-        "repeats": chosen.repeats,
-        "versions": {c: version_of(c) for c in clients},
-        "scenarios": summary(answers),
-    }
+    if chosen.draw:
+        results = json.loads(chosen.draw.read_text())
+    else:
+        clients, scenarios = chosen.clients.split(","), chosen.scenarios.split(",")
+        answers = run(clients, scenarios, chosen.repeats)
+        results = {
+            "python": platform.python_version(),
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "repeats": chosen.repeats,
+            "versions": {c: version_of(c) for c in clients},
+            "scenarios": summary(answers),
+        }
     if chosen.out:
         chosen.out.write_text(json.dumps(results, indent=1) + "\n")
-    if chosen.docs:
+    if chosen.docs or chosen.draw:
         write(results, HERE / "results.md", HERE.parent / "docs" / "performance.md")
         (HERE.parent / "docs" / "performance.svg").write_text(draw(results))
-    if not chosen.out:
+    elif not chosen.out:
         print(json.dumps(results["scenarios"], indent=1))
 
 

@@ -172,7 +172,7 @@ async def anthropic(base: str) -> Asked:
 
 
 async def litellm(base: str) -> Asked:
-    """The acompletion of litellm."""
+    """The acompletion of litellm, whose connections belong to the process: closing them would break the next client."""
     import litellm
 
     litellm.suppress_debug_info = True
@@ -199,7 +199,8 @@ async def pydantic_ai(base: str) -> Asked:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=base, api_key=KEY))
+    provider = OpenAIProvider(base_url=base, api_key=KEY)
+    model = OpenAIChatModel(MODEL, provider=provider)
 
     async def complete(prompt: str) -> str:
         answer = await model_request(model, [ModelRequest.user_text_prompt(prompt)])
@@ -213,7 +214,7 @@ async def pydantic_ai(base: str) -> Asked:
                 elif isinstance(event, PartStartEvent) and isinstance(event.part, TextPart) and event.part.content:
                     yield event.part.content
 
-    return Asked(complete, stream)
+    return Asked(complete, stream, provider.client.close)
 
 
 async def lm_deluge(base: str) -> Asked:

@@ -13,11 +13,11 @@ PANELS = (
     ("CPU of a call", "call", "cpu_us_ratio", "{:.1f}×"),
     ("CPU of a streamed chunk", "stream", "cpu_us_ratio", "{:.1f}×"),
     ("Time to the first chunk", "first", "wall_us_ratio", "{:.1f}×"),
-    ("Cold process to its first answer", "cold", "first_cpu_ms", "{:,.0f} ms"),
+    ("CPU of a cold process to its first answer", "cold", "first_cpu_ms", "{:,.0f} ms"),
 )
 WIDTH, ROW, NAMES, BAR = 980, 24, 112, 300
 STYLE = """
-    text{font-family:system-ui,sans-serif;font-size:13px;fill:#454e5e}
+    text{font-family:system-ui,sans-serif;font-size:13px;fill:#454e5e;paint-order:stroke;stroke:#fff;stroke-width:3px}
     .title{font-weight:600;font-size:15px;fill:#1d2433}.ours{font-weight:600;fill:#1d2433}.small{font-size:11.5px}
     .bar{fill:#b9c3df}.us{fill:#3f51b5}.base{fill:#8a93a3}.tick{stroke:#d5dae4;stroke-width:1}"""
 

@@ -29,7 +29,7 @@ SUMMARY = (
     Column("chunks/s, 100 streams", "streams100", "per_second", "{:,.0f}"),
     Column("calls/s, 64 at once", "concurrent64", "per_second", "{:,.0f}"),
     Column("calls/s, 1,000 at once", "concurrent1000", "per_second", "{:,.0f}"),
-    Column("cold start to first answer", "cold", "first_ms", "{:,.0f} ms"),
+    Column("CPU of a cold start", "cold", "first_cpu_ms", "{:,.0f} ms"),
     Column("memory then", "cold", "rss_mb", "{:.0f} MB"),
 )
 DETAILS: dict[str, tuple[str, tuple[Column, ...]]] = {
@@ -120,6 +120,9 @@ def details(results: Mapping[str, Any]) -> str:
         out.append(f"## {title}")
         out.append(rows([c.head for c in columns], lines))
         errors = [f"{c}: {f['error']}" for c, f in found.items() if isinstance(f, dict) and "error" in f]
+        errors += [
+            f"{c}: {f['lost']:.0f} of the repeats" for c, f in found.items() if isinstance(f, dict) and "lost" in f
+        ]
         out += ["Failed: " + "; ".join(errors)] if errors else []
     return "\n\n".join(out) + "\n"
 

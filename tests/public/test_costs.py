@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+import pytest
+
+BUDGET = Path(__file__).parents[2] / "benchmarks" / "budget.py"
 
 PREPARE = """
     import asyncio, ssl, sys
@@ -61,3 +67,11 @@ def test_what_reads_the_environment_and_yaml_is_imported_when_there_is_something
         early = {"pydantic_settings", "yaml", "httpx", "openai", "tiktoken", "jsonschema_rs"} & set(sys.modules)
         assert not early, early
     """)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [(100, 102, ""), (100, 103, "WORSE"), (100, 97, "better"), (9, 10, "WORSE"), (0, 1, "WORSE"), (None, 1, "new")],
+)
+def test_the_budget_allows_two_percent_and_no_more(was: int | None, now: int, said: str) -> None:
+    assert runpy.run_path(str(BUDGET))["verdict"](was, now) == said
