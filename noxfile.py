@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "arch", "types", "docs", "wheels", "tests"]
+nox.options.sessions = ["lint", "arch", "types", "docs", "wheels", "tests", "budget"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
@@ -104,3 +104,17 @@ def fuzz(session: nox.Session) -> None:
     for reader in ("sse", "ndjson", "http"):
         options = session.posargs or ["-max_total_time=60", "-max_len=4096"]
         session.run("python", "tests/fuzz/readers.py", reader, *options)
+
+
+@nox.session
+def budget(session: nox.Session) -> None:
+    """Counts that no machine changes, against ``benchmarks/budget.json``. ``-- --update`` rewrites it."""
+    sync(session)
+    session.run("python", "-m", "benchmarks.budget", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every client side by side; writes the results, the table and the picture unless told what to measure."""
+    record = ["--out", "benchmarks/results.json", "--docs"]
+    session.run("python", "-m", "benchmarks", *(session.posargs or record), external=True)

@@ -1,11 +1,11 @@
-"""JSON as a type, and the wrapper that keeps a secret out of text."""
+"""JSON as a type, the wrapper that keeps a secret out of text, and the quick way to make a sparse value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
-__all__ = ["JSON", "JSONObject", "Sealed", "Secret"]
+__all__ = ["JSON", "JSONObject", "Sealed", "Secret", "sparse"]
 
 T = TypeVar("T")
 
@@ -62,3 +62,14 @@ class Secret(Sealed[str]):
 
     def __str__(self) -> str:
         return _MASK if self._value else ""
+
+
+def sparse(cls: type[T], given: dict[str, Any]) -> T:
+    """Return a frozen dataclass value that stores only ``given``; its other fields are read from the class's defaults.
+
+    For classes without slots and without default factories, whose values have many fields and little in them and are
+    made for every call or chunk. It equals the value that the class itself makes; ``given`` belongs to it afterwards.
+    """
+    value = object.__new__(cls)
+    object.__setattr__(value, "__dict__", given)
+    return value

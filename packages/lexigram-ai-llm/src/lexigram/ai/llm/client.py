@@ -10,14 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typing_extensions import Unpack
 
 from lexigram.ai.llm.codec import dumps, loads
 from lexigram.ai.llm.flows import drive, first_request, flow_of
 from lexigram.ai.llm.framing import decoder_for
-from lexigram.ai.llm.plan import RequestPlan, plan_of
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
 from lexigram.contracts.ai.client import ClientBase
 from lexigram.contracts.ai.coerce import build_request
@@ -40,6 +39,9 @@ from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Sealed, Secret
 from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
+
+if TYPE_CHECKING:
+    from lexigram.ai.llm.plan import RequestPlan
 
 __all__ = ["ClientDefaults", "LLMClient"]
 
@@ -222,6 +224,8 @@ class LLMClient(ClientBase):
             LLMError: for what the vendor cannot carry, by its name.
             TypeError: for an option that does not exist.
         """
+        from lexigram.ai.llm.plan import plan_of
+
         request = self.make_request(messages, model, temperature, max_tokens, tools, stop_sequences, options)
         dialect = self._dialect(request.api)
         flow = flow_of(dialect, request, self.endpoint)

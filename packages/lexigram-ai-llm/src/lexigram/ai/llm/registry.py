@@ -34,6 +34,7 @@ class ProviderRegistry:
 
     def __init__(self, *, discover: bool = True) -> None:
         self._discover = discover
+        self._pending: list[metadata.EntryPoint] | None = None
         self._vendors: dict[str, Vendor] = {}
         self._factories: dict[str, ClientFactory] = {}
         self._aliases: dict[str, str] = {}
@@ -77,7 +78,7 @@ class ProviderRegistry:
         Raises:
             LLMConfigurationError: with the pip command if an extra would bring it, else with near names.
         """
-        self._load()
+        self._load(name)
         vendor = self._vendors.get(self._aliases.get(name, name))
         if vendor is not None:
             return vendor
@@ -106,7 +107,8 @@ class ProviderRegistry:
         return iter([self._vendors[n] for n in sorted(self._vendors)])
 
     def __contains__(self, name: object) -> bool:
-        self._load()
+        if isinstance(name, str) and name not in self._factories:
+            self._load(name)
         return name in self._vendors or name in self._factories or name in self._aliases
 
     def freeze(self) -> None:
@@ -118,17 +120,16 @@ class ProviderRegistry:
         for alias in vendor.aliases:
             self._aliases[alias] = vendor.name
 
-    def _load(self) -> None:
+    def _load(self, wanted: str | None = None) -> None:
+        """Load the rows of installed packages: all, or until one is the wanted provider's."""
         with self._lock:
-            if not self._discover:
-                return
-            self._discover = False
-            registered, self._vendors = self._vendors, {}
-            for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
-                for vendor in entry.load()():
-                    self._add(vendor)
-            for vendor in registered.values():
-                self._add(vendor)
+            if self._pending is None:
+                found = metadata.entry_points(group=ENTRY_POINT_GROUP) if self._discover else ()
+                self._pending = sorted(found, key=lambda entry: entry.name != wanted)
+            while self._pending and not (wanted in self._vendors or wanted in self._aliases):
+                for vendor in self._pending.pop(0).load()():
+                    if vendor.name not in self._vendors:
+                        self._add(vendor)
 
 
 @cache

@@ -104,16 +104,18 @@ def _completion(data: Mapping[str, Any], choice: Mapping[str, Any], usage: Usage
 
 
 # What a message may hold besides plain text; most answers hold none of it.
-_MORE = (
-    "annotations",
-    "audio",
-    "function_call",
-    "images",
-    "reasoning",
-    "reasoning_content",
-    "reasoning_details",
-    "refusal",
-    "tool_calls",
+_MORE = frozenset(
+    (
+        "annotations",
+        "audio",
+        "function_call",
+        "images",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "refusal",
+        "tool_calls",
+    )
 )
 
 
@@ -127,7 +129,7 @@ def _parts(data: Mapping[str, Any], choice: Mapping[str, Any], endpoint: Endpoin
         return (TextPart(text),) if text else ()
     fields: Mapping[str, Any] = message
     content = fields.get("content")
-    if isinstance(content, str) and content and not any(fields.get(name) for name in _MORE):
+    if isinstance(content, str) and content and not [n for n in fields if n in _MORE and fields[n]]:
         return (TextPart(content),)
     parts: list[Part] = []
     details = as_list(fields.get("reasoning_details"))

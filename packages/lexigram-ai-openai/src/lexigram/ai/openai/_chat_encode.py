@@ -76,16 +76,18 @@ def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bo
         InvalidRequestError: for an option or part that the wire or the vendor cannot carry, by its name.
     """
     quirks = endpoint.quirks
-    for name in ("top_k", *sorted(quirks.refuses)):
-        if (name != "top_k" or "top_k" not in quirks.accepts) and "." not in name:
-            value: object = getattr(request, name, None)
-            if value is not None and value != ():
-                raise refused(name, endpoint)
+    given = vars(request)
+    if request.top_k is not None and "top_k" not in quirks.accepts:
+        raise refused("top_k", endpoint)
+    for name in sorted(quirks.refuses - {"top_k"}) if quirks.refuses else ():
+        value: object = given.get(name)
+        if value is not None and value != ():
+            raise refused(name, endpoint)
     body: dict[str, Any] = {"model": request.model, "messages": _messages(request, endpoint)}
     if request.max_tokens is not None:
         body[quirks.max_tokens_field] = request.max_tokens
     for name in _SAME_NAME:
-        value = getattr(request, name)
+        value = given.get(name)
         if value is not None:
             body[name] = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
     if request.top_k is not None:
@@ -131,7 +133,8 @@ def _messages(request: CompletionRequest, endpoint: Endpoint) -> list[dict[str, 
     for i, message in enumerate(request.messages):
         where = f"messages[{i}]"
         role = message.role
-        results = [p for p in message.parts if isinstance(p, ToolResultPart)]
+        content = message.content
+        results = [] if isinstance(content, str) else [p for p in content if isinstance(p, ToolResultPart)]
         if role == "tool" or results:
             for result in results:
                 encoded, attached = _tool_result(result, where, endpoint)
@@ -144,7 +147,7 @@ def _messages(request: CompletionRequest, endpoint: Endpoint) -> list[dict[str, 
         if waiting:
             out.append({"role": "user", "content": waiting})
             waiting = []
-        rest = tuple([p for p in message.parts if not isinstance(p, ToolResultPart)]) if results else message.content
+        rest = tuple([p for p in message.parts if not isinstance(p, ToolResultPart)]) if results else content
         if results and not rest:
             continue
         out.append(_message(message, rest, where, endpoint))

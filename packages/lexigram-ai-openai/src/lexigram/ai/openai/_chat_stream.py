@@ -24,6 +24,7 @@ from lexigram.ai.openai._chat_values import (
 from lexigram.contracts.ai.completion import StreamChunk, ToolCallDelta
 from lexigram.contracts.ai.errors import DecodeError
 from lexigram.contracts.ai.messages import Opaque, Part, RefusalPart, TextPart, ThinkingPart
+from lexigram.contracts.values import sparse
 from lexigram.contracts.wire import Endpoint, StreamState
 
 __all__ = ["ChatStreamState", "decode_event", "new_stream_state"]
@@ -132,7 +133,8 @@ def decode_event(name: str | None, data: Any, state: ChatStreamState) -> Sequenc
                 and "error" not in data
                 and "error" not in choice
             ):
-                return (StreamChunk(text, model=data.get("model"), id=data.get("id"), block=0),)
+                said = {"delta": text, "model": data.get("model"), "id": data.get("id"), "block": 0}
+                return (sparse(StreamChunk, said),)
         except (KeyError, ValueError, TypeError, AttributeError):
             pass
     return _decode(name, data, state)

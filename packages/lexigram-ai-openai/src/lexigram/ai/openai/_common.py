@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -99,26 +99,27 @@ def left_out(messages: tuple[ChatMessage, ...], endpoint: Endpoint, *, items: bo
         endpoint: where it goes.
         items: whether the wire takes the output items of the Responses API, or the fields of the chat API.
     """
-    losses: list[Loss] = []
+    return [
+        loss
+        for i, message in enumerate(messages)
+        if not isinstance(message.content, str)
+        for loss in _left_out(message.content, f"messages[{i}]", endpoint.provider, items)
+    ]
 
-    def look(parts: Any, where: str) -> None:
-        for j, part in enumerate(parts):
-            at = f"{where}.parts[{j}]"
-            opaque: Opaque | None = part.opaque
-            if opaque is not None and (opaque.provider != endpoint.provider or (ITEM in opaque.data) != items):
-                foreign = opaque.provider != endpoint.provider
-                who = opaque.provider if foreign else f"another API of {opaque.provider}"
-                if isinstance(part, OpaquePart):
-                    losses.append(Loss(at, f"{part.kind or 'a part'} of {who} is left out"))
-                elif foreign or isinstance(part, ThinkingPart):
-                    losses.append(Loss(at, f"what {who} attached is left out"))
-            if isinstance(part, ToolResultPart) and not isinstance(part.content, str):
-                look(part.content, at)
 
-    for i, message in enumerate(messages):
-        if not isinstance(message.content, str):
-            look(message.content, f"messages[{i}]")
-    return losses
+def _left_out(parts: Sequence[Any], where: str, provider: str, items: bool) -> Iterator[Loss]:
+    for j, part in enumerate(parts):
+        at = f"{where}.parts[{j}]"
+        opaque: Opaque | None = part.opaque
+        if opaque is not None and (opaque.provider != provider or (ITEM in opaque.data) != items):
+            foreign = opaque.provider != provider
+            who = opaque.provider if foreign else f"another API of {opaque.provider}"
+            if isinstance(part, OpaquePart):
+                yield Loss(at, f"{part.kind or 'a part'} of {who} is left out")
+            elif foreign or isinstance(part, ThinkingPart):
+                yield Loss(at, f"what {who} attached is left out")
+        if isinstance(part, ToolResultPart) and not isinstance(part.content, str):
+            yield from _left_out(part.content, at, provider, items)
 
 
 def grammar_tool(name: str, syntax: str, definition: str, description: str = "") -> ProviderTool:

@@ -39,6 +39,7 @@ from lexigram.contracts.ai.request import (
     ToolChoice,
     ToolDefinition,
 )
+from lexigram.contracts.values import sparse
 
 __all__ = ["build_request", "coerce_message", "coerce_messages", "coerce_tools", "make_tool_call"]
 
@@ -59,20 +60,27 @@ def coerce_messages(messages: object) -> tuple[ChatMessage, ...]:
     Raises:
         InvalidMessageError: naming the index and field of the first wrong one.
     """
-    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
+    if type(messages) is not list and (
+        isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable)
+    ):
         hint = 'write [{"role": "user", "content": "…"}]'
         raise InvalidMessageError(f"expected a sequence of messages, got {type(messages).__name__}", hint=hint)
-    out = tuple(
-        [
-            m
-            if type(m) is ChatMessage and type(m.content) is str and m.role in ROLES
-            else coerce_message(m, f"messages[{i}]")
-            for i, m in enumerate(cast("Iterable[object]", messages))
-        ]
-    )
+    given: Iterable[object] = messages
+    out = tuple([_plain(m) or coerce_message(m, f"messages[{i}]") for i, m in enumerate(given)])
     if not out:
         raise InvalidMessageError("at least one message is needed")
     return out
+
+
+def _plain(message: Any) -> ChatMessage | None:
+    """Return a message of nothing but text, as nearly all are, the short way; else None."""
+    if type(message) is ChatMessage:
+        return message if type(message.content) is str and message.role in ROLES else None
+    if type(message) is dict and len(message) == 2:
+        content = message.get("content")
+        if type(content) is str and message.get("role") in _PLAIN_ROLES:
+            return ChatMessage(message["role"], content)
+    return None
 
 
 def coerce_message(message: object, path: str = "message") -> ChatMessage:
@@ -97,8 +105,6 @@ def coerce_message(message: object, path: str = "message") -> ChatMessage:
 
 
 def _from_mapping(data: Mapping[str, Any], path: str) -> ChatMessage:
-    if len(data) == 2 and type(data.get("content")) is str and data.get("role") in _PLAIN_ROLES:
-        return ChatMessage(data["role"], data["content"])
     unknown = [k for k in data if k not in _MESSAGE_KEYS]
     if unknown:
         raise InvalidMessageError(f"unknown key {_named(unknown[0], _MESSAGE_KEYS)}", path=path)
@@ -443,18 +449,32 @@ def build_request(
     if options:
         check_options(options)
         given = {k: v for k, v in options.items() if v is not None}
-    numbers = {"temperature": temperature, "max_tokens": max_tokens, **given}
-    if not given and temperature is None and max_tokens is None:
-        numbers = {}
+    if temperature is not None:
+        given["temperature"] = temperature
+    if max_tokens is not None:
+        given["max_tokens"] = max_tokens
+    defined = coerce_tools(tools)
+    if given:
+        _check(given, defined)
+    if defined:
+        given["tools"] = defined
+    if stop_sequences is not None:
+        given["stop_sequences"] = _stops(stop_sequences)
+    given["messages"] = coerce_messages(messages)
+    given["model"] = model
+    return sparse(CompletionRequest, given)
+
+
+def _check(given: dict[str, Any], tools: Sequence[ToolDefinition | ProviderTool]) -> None:
+    """Check the options' values, and put those in place that may be written in several ways."""
     for name, (low, high, allowed) in _RANGES.items():
-        value = numbers.get(name)
+        value = given.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidMessageError(f"{value!r} is out of range; allowed: {allowed}", path=name)
-    defined = coerce_tools(tools)
     if "tool_choice" in given:
-        given["tool_choice"] = _tool_choice(given["tool_choice"], defined)
+        given["tool_choice"] = _tool_choice(given["tool_choice"], tools)
     if "response_format" in given:
         given["response_format"] = coerce_response_format(given["response_format"])
     if "timeouts" in given and not isinstance(given["timeouts"], Timeouts):
@@ -464,15 +484,6 @@ def build_request(
     thinking = given.get("thinking")
     if thinking is not None and not isinstance(thinking, ThinkingConfig):
         raise InvalidMessageError(f"expected a ThinkingConfig, got {type(thinking).__name__}", path="thinking")
-    return CompletionRequest(
-        messages=coerce_messages(messages),
-        model=model,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        tools=defined,
-        stop_sequences=_stops(stop_sequences),
-        **given,
-    )
 
 
 def _stops(value: object) -> tuple[str, ...]:

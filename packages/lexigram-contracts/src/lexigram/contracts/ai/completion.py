@@ -108,7 +108,7 @@ class ToolCallDelta:
     opaque: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StreamChunk:
     """What one event of a stream adds to the answer.
 

@@ -176,7 +176,7 @@ class CompletionOptions(TypedDict, total=False):
     """Added to the request's headers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
     """A call, checked and frozen: what a dialect encodes. Option fields are those of :class:`CompletionOptions`."""
 

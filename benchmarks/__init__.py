@@ -1,0 +1,1 @@
+"""What a call costs, ours and other clients': see docs/performance.md."""
