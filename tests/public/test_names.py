@@ -19,7 +19,7 @@ PINNED = {
     "lexigram.contracts.ai": """
         AsyncStream Attempt AudioPart ChatMessage ChatMessageProtocol Completion CompletionOptions CompletionProtocol CompletionRequest
         EmbeddingClientProtocol Embeddings FilePart FinishReason ImagePart LLMClientProtocol LLMError Opaque OpaquePart
-        OutputParserProtocol Part ProviderTool RefusalPart ResiliencePolicyProtocol ResponseFormat StreamChunk TextPart ThinkingConfig
+        OutputParserProtocol Part ProviderTool RateLimit RefusalPart ResiliencePolicyProtocol ResponseFormat StreamChunk TextPart ThinkingConfig
         ThinkingPart Timeouts TokenCount TokenCounterProtocol ToolCall ToolCallDelta ToolChoice ToolDefinition ToolResultPart Usage
     """,
     "lexigram.result": "Err Ok Result UnwrapError collect from_dict gather is_err is_ok partition to_dict",

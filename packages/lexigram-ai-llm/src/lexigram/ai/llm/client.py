@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 from lexigram.ai.llm.codec import dumps, loads
 from lexigram.ai.llm.framing import decoder_for
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
-from lexigram.contracts.ai.client import ClientBase
+from lexigram.contracts.ai.client import ClientBase, ClientIdentity
 from lexigram.contracts.ai.coerce import build_request
-from lexigram.contracts.ai.completion import Attempt, Completion, StreamChunk
+from lexigram.contracts.ai.completion import Attempt, Completion, RateLimit, StreamChunk
 from lexigram.contracts.ai.errors import (
     DecodeError,
     InvalidMessageError,
@@ -36,6 +36,7 @@ from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Sealed, Secret
 from lexigram.contracts.wire import Dialect, Endpoint, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
+from lexigram.contracts.wire.limits import rate_limits
 
 __all__ = ["ClientDefaults", "LLMClient"]
 
@@ -93,6 +94,9 @@ class LLMClient(ClientBase):
         self._limits = limits or Limits()
         self._check_server = check_server
         self._fixed: Sealed[Mapping[str, str]] | None = None
+        account = key.digest() if key else ""
+        self.identity = ClientIdentity(vendor.name, endpoint.base_url, account)
+        self.timeouts = defaults.timeouts
 
     def __repr__(self) -> str:
         return f"<LLMClient {self.vendor.name} {self.defaults.model} at {self.endpoint.base_url}>"
@@ -192,6 +196,7 @@ class LLMClient(ClientBase):
             reply = await sender.open(wire, request.timeouts or self.defaults.timeouts, stream=True)
             try:
                 fold.request_id = request_id(reply.headers)
+                fold.rate_limits = _rate_limits(reply)
                 if not 200 <= reply.status < 300:
                     raise self._error(dialect, reply, await reply.read())
                 data = await reply.next_chunk()
@@ -321,6 +326,8 @@ class LLMClient(ClientBase):
         put = object.__setattr__
         put(completion, "attempts", (Attempt(self.vendor.name, model, "ok", 0.0, None, elapsed, completion.usage),))
         put(completion, "request_id", request_id(reply.headers))
+        if limits := _rate_limits(reply):
+            put(completion, "rate_limits", limits)
         put(completion, "provider", self.vendor.name)
         if not completion.model:
             put(completion, "model", model)
@@ -339,7 +346,9 @@ class LLMClient(ClientBase):
         except DecodeError:
             body = content.decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        return dialect.decode_error(HttpResponse(reply.status, headers, content), body, self.endpoint)
+        error = dialect.decode_error(HttpResponse(reply.status, headers, content), body, self.endpoint)
+        error.rate_limits = rate_limits(headers)
+        return error
 
     def _located(self, error: LLMError, model: str, started: float) -> LLMError:
         """Fill in where the error happened, and the try that ends with it."""
@@ -371,6 +380,12 @@ async def _drain(reply: Reply) -> None:
     """Read what follows the end, so that the connection can serve again."""
     while await reply.next_chunk():
         pass
+
+
+def _rate_limits(reply: Reply) -> tuple[RateLimit, ...]:
+    """Read the limits where there are any; most heads are asked one question of bytes and no more."""
+    mentions = getattr(reply.headers, "mentions", None)
+    return rate_limits(reply.headers) if mentions is None or mentions(b"ratelimit") else ()
 
 
 def _unreadable(error: Exception) -> DecodeError:

@@ -14,7 +14,7 @@ from lexigram.ai.llm.tokens import TokenCounterRegistry
 from lexigram.app import Module, ProviderBase
 from lexigram.config import KeyFile, Loaded, VendorEnv, load_settings
 from lexigram.contracts.ai.errors import LLMConfigurationError
-from lexigram.contracts.ai.protocols import LLMClientProtocol
+from lexigram.contracts.ai.protocols import LLMClientProtocol, ResiliencePolicyProtocol
 from lexigram.contracts.health import HealthCheckResult
 from lexigram.di import Container
 
@@ -111,9 +111,17 @@ class LLMProvider(ProviderBase):
     async def boot(self, container: Container) -> None:
         """Check the provider, its package, key and address, start its server if it is ours, and make the client.
 
+        The client is wrapped by the container's ``ResiliencePolicyProtocol``, where one is registered.
+
         Raises:
             LLMConfigurationError: for whatever is missing, with what to do about it.
         """
+        policy = await container.resolve_optional(ResiliencePolicyProtocol)
+        await self._start()
+        if policy is not None and self._client is not None:
+            self._client = policy.wrap(self._client)
+
+    async def _start(self) -> None:
         self._registry.freeze()
         if self._stub:
             self._client = StubClient(self._config.model)

@@ -75,6 +75,11 @@ class AsyncStream(Generic[T, E]):
         """How the stream ended, with the whole or partial answer; None while it has not."""
         return self._outcome if self._parent is None else self._parent.outcome
 
+    @property
+    def so_far(self) -> Completion | None:
+        """The answer as far as it has been read; None for a stream that is not folded."""
+        return self._partial() if self._parent is None else self._parent.so_far
+
     def __repr__(self) -> str:
         outcome = self.outcome
         state = "open" if outcome is None else "finished" if outcome.is_ok() else "failed"
@@ -153,8 +158,12 @@ class AsyncStream(Generic[T, E]):
         if self._fold is not None and self._fold.finished:
             self._settle(Ok(self._fold.completion()))
             return
+        partial = self._partial()
         error = StreamClosedError(
-            f"the stream was {reason} by its consumer before its end", reason=reason, partial=self._partial()
+            f"the stream was {reason} by its consumer before its end",
+            reason=reason,
+            partial=partial,
+            attempts=partial.attempts if partial is not None else (),
         )
         self._settle(Err(cast("E", error)))
 
