@@ -28,6 +28,10 @@ PINNED = {
         AsyncFactoryError CircularDependencyError Container ContainerClosedError ContainerFrozenError DIError Named RegistrationError
         ScopeError UnresolvableDependencyError
     """,
+    "lexigram.resilience": """
+        Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
+        RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
+    """,
     "lexigram.ai.openai": "vendors",
 }
 ALIASES = {"FinishReason", "Part", "Result"}
@@ -78,6 +82,8 @@ def test_one_class_per_concept() -> None:
         ("from lexigram.ai.llm import LLMModule, ClientConfig", "httpx pydantic_settings tiktoken yaml typer rich lexigram.ai.openai openai"),
         ("import lexigram.contracts.ai.llm, lexigram.contracts.wire", "httpx pydantic orjson punq"),
         ("import lexigram.ai.openai", "httpx pydantic orjson openai tiktoken"),
+        ("import lexigram.resilience", "httpx pydantic redis yaml punq lexigram.ai.llm"),
+        ("from lexigram.resilience import ResilienceModule, ResilientClient", "httpx redis pydantic_settings yaml lexigram.ai.llm"),
         ("import lexigram.app, lexigram.di, lexigram.config", "httpx pydantic pydantic_settings yaml"),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from lexigram.app import Module, ProviderBase
 from lexigram.config import load_settings
 from lexigram.contracts.ai.protocols import ResiliencePolicyProtocol, TokenCounterProtocol
+from lexigram.contracts.values import Sealed
 from lexigram.di import Container
 from lexigram.resilience.config import SECTION, ResilienceConfig
 from lexigram.resilience.limiter import LimiterProtocol
@@ -50,7 +51,7 @@ class ResilienceProvider(ProviderBase):
         limiter: LimiterProtocol | None = None,
         counter: TokenCounterProtocol | None = None,
     ) -> None:
-        self._explicit = config
+        self._explicit = Sealed(config)  # it may hold the password of a Redis
         self._limiter = limiter
         self._counter = counter
         self._policy: ResiliencePolicy | None = None
@@ -67,7 +68,7 @@ class ResilienceProvider(ProviderBase):
             ConfigError: for a setting that is misspelt or has a bad value.
             LLMConfigurationError: Redis is asked for, and its package is missing.
         """
-        config = load_settings(ResilienceConfig, section=SECTION, explicit=self._explicit).value
+        config = load_settings(ResilienceConfig, section=SECTION, explicit=self._explicit.reveal()).value
         policy = self._policy = ResiliencePolicy(config, limiter=self._limiter, counter=self._counter)
         container.register(ResilienceConfig, instance=config)
         container.register(ResiliencePolicy, instance=policy)
