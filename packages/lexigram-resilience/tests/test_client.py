@@ -450,3 +450,16 @@ async def test_a_client_that_knows_only_the_published_calls_can_be_wrapped() -> 
     assert (await client.health_check()).healthy
     await client.close()
     assert plain.fake.closed
+
+
+@virtually
+async def test_the_callers_own_timeout_in_the_tick_of_ours_stays_the_callers() -> None:
+    server = Server(then("late"), 3600.0)
+    client = policy(**OFF).wrap(server)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2.25):  # the deadline and its grace end in the same tick
+            await client.complete(USER, timeouts=2.0)
+            await asyncio.sleep(10)
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+    assert server.running == 0

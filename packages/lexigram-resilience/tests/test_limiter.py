@@ -151,6 +151,53 @@ def test_a_share_of_an_allowance_is_never_nothing() -> None:
     assert part.input_tokens_per_minute is None
 
 
+def test_each_unit_is_counted_by_itself() -> None:
+    allowance = Allowance(
+        requests_per_minute=100, tokens_per_minute=1000, input_tokens_per_minute=600, output_tokens_per_minute=300,
+        burst_seconds=6.0,
+    )  # fmt: skip
+    core = LimiterCore(allowance)
+    core.take(Cost(50, 20), 0.0)
+    held = {(w.unit, w.limit, w.seconds): w.own(0.0) for w in core.windows}
+    assert held == {
+        ("requests", 100, 60.0): 1,
+        ("tokens", 1000, 60.0): 70,
+        ("input_tokens", 600, 60.0): 50,
+        ("output_tokens", 300, 60.0): 20,
+        ("requests", 10, 6.0): 1,
+    }
+    for cost, unit in ((Cost(601, 0), "input_tokens"), (Cost(0, 301), "output_tokens"), (Cost(750, 260), "tokens")):
+        with pytest.raises(ImpossibleError, match=f"{sum(cost) if unit == 'tokens' else max(cost)} {unit}.* in 60 s"):
+            core.wait(cost, 0.0)
+    assert core.wait(Cost(600, 0), 0.0) > 0
+    part = allowance.share(10)
+    assert (part.input_tokens_per_minute, part.output_tokens_per_minute) == (60, 30)
+
+
+def test_changed_limits_keep_what_was_taken() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=2))
+    core.take(Cost(), 0.0)
+    core.take(Cost(), 0.0)
+    core.set_allowance(Allowance(requests_per_minute=3))
+    assert core.wait(Cost(), 1.0) == 0
+    core.take(Cost(), 1.0)
+    assert core.wait(Cost(), 1.0) > 0
+    core.set_allowance(Allowance())
+    assert core.wait(Cost(), 1.0) == 0
+
+
+def test_a_forked_child_starts_with_nothing_in_flight_and_nobody_waiting() -> None:
+    core = LimiterCore(Allowance(concurrency=1))
+    gate: Gate[Any] = Gate(core, lambda: 0.0)
+    grant = gate.try_enter()
+    assert gate.try_enter() is None
+    gate.reset()
+    assert gate.try_enter() is not None
+    core.settle(grant, None, 0.0)
+    core.settle(core.take(Cost(), 0.0), None, 0.0)
+    assert core.in_flight == 0
+
+
 # -- the queue
 
 

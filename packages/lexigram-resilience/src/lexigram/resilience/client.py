@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -139,7 +140,6 @@ class ResilientClient(ClientBase):
     async def _chunks(self, request: CompletionRequest, relay: _Relay) -> AsyncGenerator[StreamChunk, None]:
         call = self._call(request)
         guard = Guard(call.deadline)
-        run = guard.run
         try:
             while True:
                 permit = call.try_admit() or await call.admit()
@@ -148,12 +148,20 @@ class ResilientClient(ClientBase):
                 handed_out = False
                 try:
                     try:
-                        reader = aiter(stream)
+                        step = aiter(stream).__anext__
                         while True:
+                            guard.begin()
                             try:
-                                chunk = await run(anext(reader))
+                                chunk = await step()
                             except StopAsyncIteration:
                                 break
+                            except asyncio.CancelledError:
+                                overran = guard.overran()
+                                if overran is None:
+                                    raise
+                                raise overran from None
+                            finally:
+                                guard.end()
                             handed_out = True
                             yield chunk
                     finally:

@@ -52,15 +52,16 @@ class Deadline:
 class Guard:
     """Breaks off what overruns the deadline by more than a grace. One timer serves a whole stream.
 
-    It cancels the task that is inside :meth:`run` when the timer fires; between two chunks nobody is cancelled, and the
-    next :meth:`run` fails at once.
+    It cancels the task that is between :meth:`begin` and :meth:`end` when the timer fires. Between two chunks nobody is
+    cancelled, and the next step fails at once.
     """
 
-    __slots__ = ("_deadline", "_fired", "_task", "_timer")
+    __slots__ = ("_before", "_deadline", "_fired", "_task", "_timer")
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         self._fired = False
+        self._before = 0
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         if deadline.total is not None:
@@ -71,30 +72,45 @@ class Guard:
         if self._task is not None:
             self._task.cancel()
 
+    def begin(self) -> None:
+        """Watch the running task from here on."""
+        if self._timer is None:
+            return
+        task = self._task = asyncio.current_task()
+        if task is not None:
+            self._before = task.cancelling()
+            if self._fired:
+                task.cancel()
+
+    def overran(self) -> LLMTimeoutError | None:
+        """Return the error if a cancellation that was just caught is the guard's own, and take it back."""
+        task, self._task = self._task, None
+        if self._fired and task is not None and task.uncancel() <= self._before:
+            return self._deadline.passed("total")
+        return None
+
+    def end(self) -> None:
+        """Watch no longer."""
+        task, self._task = self._task, None
+        if self._fired and task is not None and task.cancelling() > self._before:
+            task.uncancel()  # what was watched ended all the same
+
     async def run(self, work: Awaitable[T]) -> T:
         """Return what the work gives.
 
         Raises:
             LLMTimeoutError: it overran the deadline.
         """
-        if self._timer is None:
-            return await work
-        task = self._task = asyncio.current_task()
-        before = task.cancelling() if task is not None else 0
+        self.begin()
         try:
-            if self._fired and task is not None:
-                task.cancel()
-            result = await work
+            return await work
         except asyncio.CancelledError:
-            if self._fired and task is not None and task.uncancel() <= before:
-                raise self._deadline.passed("total") from None
-            raise
-        else:
-            if self._fired and task is not None and task.cancelling() > before:
-                task.uncancel()
-            return result
+            error = self.overran()
+            if error is None:
+                raise
+            raise error from None
         finally:
-            self._task = None
+            self.end()
 
     def close(self) -> None:
         """Stop the timer. Safe to call again."""

@@ -139,10 +139,6 @@ class LimiterCore:
         self._learnt: dict[tuple[RateUnit, float], SlidingWindow] = {}
         self.windows: list[SlidingWindow] = list(self._own)
 
-    def needs(self, unit: RateUnit) -> bool:
-        """Return whether a window counts the unit."""
-        return any(w.unit == unit for w in self.windows)
-
     @property
     def counts_tokens(self) -> bool:
         """Whether a window counts tokens, so that a call's cost has to be estimated."""
