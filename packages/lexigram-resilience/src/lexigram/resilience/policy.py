@@ -173,7 +173,7 @@ def make_limiter(config: LimiterConfig, clock: Callable[[], float] = time.monoto
         from lexigram.contracts.ai.errors import LLMConfigurationError
 
         raise LLMConfigurationError(
-            "limits shared over Redis need its client", hint='pip install "lexigram-resilience[redis]"'
+            "limits shared over Redis need its client", hint='pip install "redis>=5.2"'
         ) from error
     return RedisLimiter(
         config.redis,
