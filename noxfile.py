@@ -90,6 +90,15 @@ def _closure(name: str, dist: Path) -> list[str]:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Change retry, limiter and breaker one operator at a time: the tests have to notice (mutmut; takes minutes)."""
+    sync(session, "test", "mutants")
+    session.chdir("packages/lexigram-resilience")
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """All tests, in parallel. Arguments go to pytest."""
     sync(session, "test")

@@ -19,7 +19,7 @@ PINNED = {
     "lexigram.contracts.ai": """
         AsyncStream Attempt AudioPart ChatMessage ChatMessageProtocol Completion CompletionOptions CompletionProtocol CompletionRequest
         EmbeddingClientProtocol Embeddings FilePart FinishReason ImagePart LLMClientProtocol LLMError Opaque OpaquePart
-        OutputParserProtocol Part ProviderTool RefusalPart ResiliencePolicyProtocol ResponseFormat StreamChunk TextPart ThinkingConfig
+        OutputParserProtocol Part ProviderTool RateLimit RefusalPart ResiliencePolicyProtocol ResponseFormat StreamChunk TextPart ThinkingConfig
         ThinkingPart Timeouts TokenCount TokenCounterProtocol ToolCall ToolCallDelta ToolChoice ToolDefinition ToolResultPart Usage
     """,
     "lexigram.result": "Err Ok Result UnwrapError collect from_dict gather is_err is_ok partition to_dict",
@@ -35,6 +35,10 @@ PINNED = {
     "lexigram.ai.ollama": "vendors",
     "lexigram.ai.replicate": "vendors",
     "lexigram.ai.google": "vendors",
+    "lexigram.resilience": """
+        Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
+        RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
+    """,
 }
 ALIASES = {"FinishReason", "Part", "Result"}
 
@@ -86,6 +90,8 @@ def test_one_class_per_concept() -> None:
         ("import lexigram.ai.anthropic", "httpx pydantic orjson anthropic"),
         ("import lexigram.ai.openai", "httpx pydantic orjson openai tiktoken"),
         ("import lexigram.ai.google", "httpx pydantic orjson google.auth google.genai requests"),
+        ("import lexigram.resilience", "httpx pydantic redis yaml punq lexigram.ai.llm"),
+        ("from lexigram.resilience import ResilienceModule, ResilientClient", "httpx redis pydantic_settings yaml lexigram.ai.llm"),
         ("import lexigram.app, lexigram.di, lexigram.config", "httpx pydantic pydantic_settings yaml"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
@@ -47,6 +48,10 @@ class Secret(Sealed[str]):
     """A key or token. Equality is by value; an empty one is false."""
 
     __slots__ = ()
+
+    def digest(self) -> str:
+        """Return twelve hexadecimal digits that tell this secret from others; it cannot be had back from them."""
+        return hashlib.blake2b(self._value.encode(), digest_size=6, person=b"lexigram.secret").hexdigest()
 
     def __bool__(self) -> bool:
         return bool(self._value)

@@ -50,6 +50,13 @@ class Headers(Mapping[str, str]):
             start = low.find(key, start)
         return values[0] if len(values) == 1 else b", ".join(values)
 
+    def mentions(self, fragment: bytes) -> bool:
+        """Returns whether the head holds the fragment, given in lower case, in any name or value."""
+        low = self._low
+        if low is None:
+            low = self._low = self._raw.lower()
+        return fragment in low
+
     def get_list(self, name: str) -> list[str]:
         """Returns every value of a header, one per line received."""
         low = name.lower().encode("latin-1", "replace")

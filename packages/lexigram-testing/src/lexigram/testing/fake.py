@@ -19,10 +19,11 @@ from lexigram.contracts.ai import (
     StreamChunk,
     TextPart,
     ThinkingPart,
+    Timeouts,
     ToolCall,
     ToolCallDelta,
 )
-from lexigram.contracts.ai.client import ClientBase
+from lexigram.contracts.ai.client import ClientBase, ClientIdentity
 from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.fold import CompletionFold, settle_finish_reason
 from lexigram.contracts.ai.protocols import Messages, Tools
@@ -60,6 +61,7 @@ class FakeLLM(ClientBase):
         healthy: what :meth:`health_check` says.
 
     Attributes:
+        identity, timeouts: the provider that it plays, and no deadlines.
         requests: what was asked, checked and frozen, oldest first; a stream counts once it is read.
         closed: whether :meth:`close` was called.
     """
@@ -74,6 +76,8 @@ class FakeLLM(ClientBase):
         self._provider = provider
         self._healthy = healthy
         self._lock = threading.Lock()
+        self.identity = ClientIdentity(provider)
+        self.timeouts = Timeouts()
 
     def script(self, *replies: Reply) -> FakeLLM:
         """Add answers to the end of the script, and return itself."""

@@ -18,9 +18,9 @@ from lexigram.ai.llm.codec import dumps, loads
 from lexigram.ai.llm.flows import drive, first_request, flow_of
 from lexigram.ai.llm.framing import decoder_for
 from lexigram.ai.llm.transport import Limits, Reply, Sender, WireRequest
-from lexigram.contracts.ai.client import ClientBase
+from lexigram.contracts.ai.client import ClientBase, ClientIdentity
 from lexigram.contracts.ai.coerce import build_request
-from lexigram.contracts.ai.completion import Attempt, Completion, StreamChunk
+from lexigram.contracts.ai.completion import Attempt, Completion, RateLimit, StreamChunk
 from lexigram.contracts.ai.errors import (
     DecodeError,
     InvalidMessageError,
@@ -39,6 +39,7 @@ from lexigram.contracts.result import Err, Ok, Result
 from lexigram.contracts.values import Sealed, Secret
 from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Vendor
 from lexigram.contracts.wire.errors import request_id
+from lexigram.contracts.wire.limits import rate_limits
 
 if TYPE_CHECKING:
     from lexigram.ai.llm.plan import RequestPlan
@@ -79,6 +80,7 @@ class LLMClient(ClientBase):
         defaults: what calls use where they say nothing.
         limits: the most bytes that are read.
         check_server: raises the typed error that says why, if a server that the application runs has died.
+        read_limits: whether answers and errors carry the rate limits of their reply's head, for whoever keeps to them.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class LLMClient(ClientBase):
         defaults: ClientDefaults,
         limits: Limits | None = None,
         check_server: Callable[[], None] | None = None,
+        read_limits: bool = False,
     ) -> None:
         self.vendor = vendor
         self.endpoint = endpoint
@@ -99,7 +102,11 @@ class LLMClient(ClientBase):
         self._key = key
         self._limits = limits or Limits()
         self._check_server = check_server
+        self._read_limits = read_limits
         self._fixed: dict[tuple[tuple[str, str], ...], Sealed[Mapping[str, str]]] = {}
+        account = key.digest() if key else ""
+        self.identity = ClientIdentity(vendor.name, endpoint.base_url, account)
+        self.timeouts = defaults.timeouts
 
     def __repr__(self) -> str:
         return f"<LLMClient {self.vendor.name} {self.defaults.model} at {self.endpoint.base_url}>"
@@ -248,6 +255,8 @@ class LLMClient(ClientBase):
             reply = await sender.open(wire, request.timeouts or self.defaults.timeouts, stream=True)
             try:
                 fold.request_id = request_id(reply.headers)
+                if self._read_limits:
+                    fold.rate_limits = _rate_limits(reply.headers)
                 if not 200 <= reply.status < 300:
                     raise self._error(dialect, reply, await reply.read())
                 data = await reply.next_chunk()
@@ -405,6 +414,8 @@ class LLMClient(ClientBase):
         put = object.__setattr__
         put(completion, "attempts", (Attempt(self.vendor.name, model, "ok", 0.0, None, elapsed, completion.usage),))
         put(completion, "request_id", request_id(headers))
+        if self._read_limits and (limits := _rate_limits(headers)):
+            put(completion, "rate_limits", limits)
         put(completion, "provider", self.vendor.name)
         if not completion.model:
             put(completion, "model", model)
@@ -431,7 +442,9 @@ class LLMClient(ClientBase):
         except DecodeError:
             body = content.decode("utf-8", "replace")
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        return dialect.decode_error(HttpResponse(reply.status, headers, content), body, self.endpoint)
+        error = dialect.decode_error(HttpResponse(reply.status, headers, content), body, self.endpoint)
+        error.rate_limits = rate_limits(headers)
+        return error
 
     def _located(self, error: LLMError, model: str, started: float) -> LLMError:
         """Fill in where the error happened, and the try that ends with it."""
@@ -478,6 +491,12 @@ def _cut(error: LLMError) -> LLMError:
     """Return one error for a stream that is cut off, whichever way the connection went."""
     reason = getattr(error, "reason", None)
     return _truncated(f": {error.message}") if reason in ("truncated", "reset", "closed") and error.retryable else error
+
+
+def _rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
+    """Read the limits where there are any; most heads are asked one question of bytes and no more."""
+    mentions = getattr(headers, "mentions", None)
+    return rate_limits(headers) if mentions is None or mentions(b"ratelimit") else ()
 
 
 def _unreadable(error: Exception) -> DecodeError:

@@ -35,6 +35,7 @@ def build_client(
     server: LocalServer | None = None,
     transport: Transport | None = None,
     limits: Limits | None = None,
+    read_limits: bool = False,
 ) -> LLMClient:
     """Return a client of the vendor.
 
@@ -44,6 +45,7 @@ def build_client(
         server: the vendor's server where this application runs it itself, started.
         transport: instead of httpx's own.
         limits: instead of the defaults.
+        read_limits: whether answers carry the provider's rate limits; see :class:`LLMClient`.
 
     Raises:
         LLMConfigurationError: for a setting that is missing or wrong, naming it.
@@ -85,6 +87,7 @@ def build_client(
         ),
         limits=limits,
         check_server=server.ensure_running if server is not None else None,
+        read_limits=read_limits,
     )
 
 

@@ -16,7 +16,11 @@ from lexigram.ai.llm.tokens import TokenCounterRegistry
 from lexigram.app import Module, ProviderBase
 from lexigram.config import KeyFile, Loaded, VendorEnv, load_settings
 from lexigram.contracts.ai.errors import LLMConfigurationError
-from lexigram.contracts.ai.protocols import EmbeddingClientProtocol, LLMClientProtocol
+from lexigram.contracts.ai.protocols import (
+    EmbeddingClientProtocol,
+    LLMClientProtocol,
+    ResiliencePolicyProtocol,
+)
 from lexigram.contracts.health import HealthCheckResult
 from lexigram.di import Container
 
@@ -88,6 +92,7 @@ class LLMProvider(ProviderBase):
         self._stub = stub
         self._config = ClientConfig()
         self._client: LLMClientProtocol | None = None
+        self._engine: LLMClientProtocol | None = None
         self._server: LocalServer | None = None
 
     @property
@@ -116,9 +121,18 @@ class LLMProvider(ProviderBase):
     async def boot(self, container: Container) -> None:
         """Check the provider, its package, key and address, start its server if it is ours, and make the client.
 
+        The client is wrapped by the container's ``ResiliencePolicyProtocol``, where one is registered.
+
         Raises:
             LLMConfigurationError: for whatever is missing, with what to do about it.
         """
+        policy = await container.resolve_optional(ResiliencePolicyProtocol)
+        await self._start(read_limits=policy is not None)
+        self._engine = self._client
+        if policy is not None and self._client is not None:
+            self._client = policy.wrap(self._client)
+
+    async def _start(self, *, read_limits: bool) -> None:
         self._registry.freeze()
         if self._stub:
             self._client = StubClient(self._config.model)
@@ -133,7 +147,12 @@ class LLMProvider(ProviderBase):
             if self._server is not None:
                 await self._server.start()
             self._client = build_client(
-                self._config, vendor, server=self._server, transport=self._transport, limits=self._limits
+                self._config,
+                vendor,
+                server=self._server,
+                transport=self._transport,
+                limits=self._limits,
+                read_limits=read_limits,
             )
         except BaseException:
             await self.shutdown()
@@ -169,7 +188,7 @@ class LLMProvider(ProviderBase):
         return self._registry.get(name).embeddings is not None
 
     def _get_embedder(self) -> EmbeddingClientProtocol:
-        client = self._get_client()
+        client = self._engine or self._get_client()
         if not isinstance(client, LLMClient):
             raise LLMConfigurationError(f"a {type(client).__name__} has no embeddings")
         return EmbeddingClient(client)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, cast, runtime_checkable
 
 from typing_extensions import Unpack
@@ -18,12 +18,49 @@ from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.completion import Completion, StreamChunk
 from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.protocols import LLMClientProtocol, Messages, Tools
-from lexigram.contracts.ai.request import CompletionOptions, CompletionRequest
+from lexigram.contracts.ai.request import CompletionOptions, CompletionRequest, Timeouts
 from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult
 from lexigram.contracts.result import Result
 
-__all__ = ["ClientBase", "RequestClientProtocol", "options_of", "over_requests"]
+__all__ = [
+    "ClientBase",
+    "ClientIdentity",
+    "IdentifiedClientProtocol",
+    "RequestClientProtocol",
+    "options_of",
+    "over_requests",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """Whom a client asks. Limits, breakers and metrics are kept apart by it.
+
+    Attributes:
+        provider: the vendor.
+        base_url: its address, or ``""``.
+        account: a short digest of the key, which cannot be had back from it; ``""`` without a key.
+    """
+
+    provider: str
+    base_url: str = ""
+    account: str = ""
+
+
+@runtime_checkable
+class IdentifiedClientProtocol(Protocol):
+    """A client that says whom it asks, and for how long."""
+
+    @property
+    def identity(self) -> ClientIdentity:
+        """Whom it asks."""
+        ...
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The deadlines of a call that names none."""
+        ...
 
 
 @runtime_checkable

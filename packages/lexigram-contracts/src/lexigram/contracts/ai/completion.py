@@ -13,6 +13,8 @@ __all__ = [
     "Completion",
     "CompletionProtocol",
     "FinishReason",
+    "RateLimit",
+    "RateUnit",
     "StreamChunk",
     "ToolCallDelta",
     "Usage",
@@ -85,6 +87,29 @@ class Attempt:
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
         }
+
+
+RateUnit: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+"""What a provider's rate limit counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """One rate limit as a reply's headers tell it. None is unknown.
+
+    Attributes:
+        unit: what is counted.
+        limit: how much of it within ``window``.
+        remaining: how much was left when the reply was made.
+        reset: seconds, from the reply on, until all of it is there again.
+        window: seconds that ``limit`` is for, where the headers say it.
+    """
+
+    unit: RateUnit
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+    window: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +220,8 @@ class Completion:
         logprobs: log-probabilities of the answer's tokens, as the provider wrote them.
         alternatives: further choices, where more than one was asked for.
         raw: the provider's reply as parsed JSON; None for streams.
+        rate_limits: what the reply's headers say of the provider's limits. It is of the reply and not of the answer:
+            neither compared nor cached.
     """
 
     content: str = ""
@@ -214,6 +241,7 @@ class Completion:
     logprobs: tuple[Mapping[str, Any], ...] = ()
     alternatives: tuple[Completion, ...] = ()
     raw: Any = field(default=None, repr=False, compare=False)
+    rate_limits: tuple[RateLimit, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__

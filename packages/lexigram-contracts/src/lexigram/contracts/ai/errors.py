@@ -15,6 +15,7 @@ over a stream. The tree::
     ├── ProviderServerError         022   the provider failed                             (500…)
     │   └── ProviderOverloadedError 023   the provider has no capacity                    (503, 529)
     ├── ProviderConnectionError     011   no connection, or it broke before a reply
+    ├── CircuitOpenError            027   not asked: it failed too often just now
     ├── LLMTimeoutError             018   a deadline passed; ``phase`` says which
     ├── DecodeError                 019   the reply cannot be read
     ├── StreamError                 012   a stream ended without its end
@@ -39,9 +40,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from lexigram.contracts.errors import LexigramError
 
 if TYPE_CHECKING:
-    from lexigram.contracts.ai.completion import Attempt, Completion
+    from lexigram.contracts.ai.completion import Attempt, Completion, RateLimit
 
 __all__ = [
+    "CircuitOpenError",
     "DecodeError",
     "ExtractionError",
     "ExtractionParseError",
@@ -68,8 +70,10 @@ __all__ = [
     "ToolArgumentsError",
 ]
 
-TimeoutPhase: TypeAlias = Literal["pool", "connect", "write", "headers", "first_token", "idle", "total"]
-"""Which deadline passed."""
+TimeoutPhase: TypeAlias = Literal[
+    "limiter", "backoff", "pool", "connect", "write", "headers", "first_token", "idle", "total"
+]
+"""Which deadline passed; ``limiter`` and ``backoff``: the total, while waiting for a permit or for the next try."""
 
 
 class LLMError(LexigramError):
@@ -85,6 +89,7 @@ class LLMError(LexigramError):
         retry_after: seconds the provider asks to wait, or None.
         attempts: every try that was made, oldest first.
         partial: what the model had said before the failure (streams), or None.
+        rate_limits: what the reply's headers say of the provider's limits.
     """
 
     code: ClassVar[str] = "LEX_ERR_LLM_001"
@@ -116,6 +121,7 @@ class LLMError(LexigramError):
         self.retry_after = retry_after
         self.attempts: tuple[Attempt, ...] = tuple(attempts)
         self.partial = partial
+        self.rate_limits: tuple[RateLimit, ...] = ()
 
     def __str__(self) -> str:
         where = "/".join(part for part in (self.provider, self.model) if part)
@@ -219,6 +225,17 @@ class ProviderOverloadedError(ProviderServerError):
     """The provider has no capacity for the request now."""
 
     code = "LEX_ERR_LLM_023"
+
+
+class CircuitOpenError(LLMError):
+    """The provider was not asked, for too many calls to it have failed just now.
+
+    ``retry_after`` is the time until it is asked again.
+    """
+
+    code = "LEX_ERR_LLM_027"
+    default_retryable = True
+    default_hint = "ask another provider, or again after retry_after seconds"
 
 
 class ProviderConnectionError(LLMError):

@@ -15,6 +15,7 @@ from lexigram.contracts.ai.completion import (
     Attempt,
     Completion,
     FinishReason,
+    RateLimit,
     StreamChunk,
     ToolCallDelta,
     Usage,
@@ -184,7 +185,7 @@ def _merge(old: Opaque | None, new: Opaque | None) -> Opaque | None:
 class CompletionFold:
     """Adds up chunks. ``completion()`` may be asked for at any time: what came so far is the partial answer."""
 
-    __slots__ = ("_choices", "_first", "attempts", "id", "model", "provider", "request_id", "usage")
+    __slots__ = ("_choices", "_first", "attempts", "id", "model", "provider", "rate_limits", "request_id", "usage")
 
     def __init__(self, *, provider: str = "", model: str = "") -> None:
         self.provider = provider
@@ -192,6 +193,7 @@ class CompletionFold:
         self.id: str | None = None
         self.request_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
+        self.rate_limits: tuple[RateLimit, ...] = ()
         self.usage: Usage = UNKNOWN_USAGE
         self._first = _Choice()
         self._choices: dict[int, _Choice] = {0: self._first}
@@ -255,6 +257,7 @@ class CompletionFold:
             request_id=self.request_id,
             attempts=self.attempts,
             logprobs=tuple(choice.logprobs),
+            rate_limits=self.rate_limits,
         )
 
 

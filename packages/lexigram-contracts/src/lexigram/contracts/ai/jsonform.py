@@ -110,8 +110,8 @@ def message_from_dict(data: Mapping[str, Any]) -> ChatMessage:
 
 
 def completion_to_dict(completion: Completion) -> dict[str, Any]:
-    """Return the completion as JSON values, ``raw`` left out."""
-    skip = {"raw", "content", "thinking", "tool_calls"}
+    """Return the completion as JSON values, ``raw`` and ``rate_limits`` left out."""
+    skip = {"raw", "content", "thinking", "tool_calls", "rate_limits"}
     return {f.name: _plain(getattr(completion, f.name)) for f in fields(completion) if f.name not in skip}
 
 

@@ -75,6 +75,13 @@ class AsyncStream(Generic[T, E]):
         """How the stream ended, with the whole or partial answer; None while it has not."""
         return self._outcome if self._parent is None else self._parent.outcome
 
+    @property
+    def so_far(self) -> Completion | None:
+        """The answer as far as it has been read; None for a stream that is not folded."""
+        if self._parent is not None:
+            return self._parent.so_far
+        return self._fold.completion() if self._fold is not None else None
+
     def __repr__(self) -> str:
         outcome = self.outcome
         state = "open" if outcome is None else "finished" if outcome.is_ok() else "failed"
@@ -264,7 +271,9 @@ def _closed(fold: Fold[Any] | None, reason: str) -> Result[Completion, Any]:
     if fold is not None and fold.finished:
         return Ok(fold.completion())
     message = f"the stream was {reason} by its consumer before its end"
-    return Err(StreamClosedError(message, reason=reason, partial=_partial(fold)))
+    partial = _partial(fold)
+    attempts = partial.attempts if partial is not None else ()
+    return Err(StreamClosedError(message, reason=reason, partial=partial, attempts=attempts))
 
 
 async def _close(source: object) -> None:

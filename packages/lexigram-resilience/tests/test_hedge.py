@@ -1,0 +1,133 @@
+"""Hedging: one result, the loser cancelled, both tries told, within the budget."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from virtual import OFF, USER, Server, clock, policy, virtually
+
+from lexigram.contracts.ai.errors import ProviderServerError
+from lexigram.resilience import HedgeConfig, LimitKey
+from lexigram.resilience.hedge import Latencies
+
+KEY = LimitKey("acme", "m", "k1")
+HEDGE: dict[str, Any] = {"enabled": True, "min_samples": 10, "min_delay": 0.01}
+
+
+async def warmed(server: Server, **config: Any) -> Any:
+    p = policy(**{**OFF, "hedge": HEDGE, **config})
+    client = p.wrap(server)
+    for _ in range(10):
+        await client.complete(USER)
+    server.requests.clear()
+    server.times.clear()
+    return client
+
+
+def test_a_call_is_late_after_the_quantile_of_what_was_seen_lately() -> None:
+    seen = Latencies(HedgeConfig(enabled=True, min_samples=20, min_delay=0.5))
+    for n in range(19):
+        seen.add(float(n))
+    assert seen.late_after() is None
+    seen.add(19.0)
+    assert seen.late_after() == 19.0
+    for n in range(1000):
+        seen.add((n % 100) / 10)
+    assert seen.late_after() == pytest.approx(9.5, abs=0.3)
+    for _ in range(300):
+        seen.add(0.1)
+    assert seen.late_after() == 0.5
+
+
+@virtually
+async def test_a_late_answer_is_asked_for_again_and_the_loser_is_cancelled_and_told() -> None:
+    server = Server(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.answer = lambda number, _: (30.0, "slow") if number == 0 else (0.5, "fast")
+    started = clock()
+    completion = (await client.complete(USER)).unwrap()
+    assert completion.content == "fast"
+    assert clock() - started == pytest.approx(1.5)
+    assert sorted(a.outcome for a in completion.attempts) == ["cancelled", "ok"]
+    assert next(a for a in completion.attempts if a.outcome == "cancelled").usage.source == "unknown"
+    assert server.cancelled == 1
+    assert client.policy.limiter.in_flight(KEY) == 0
+    assert client.policy.counters.hedges == 1
+
+
+@virtually
+async def test_a_call_in_time_is_asked_for_once() -> None:
+    server = Server(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.seconds = 0.9
+    await client.complete(USER)
+    assert len(server.requests) == 1
+
+
+@virtually
+async def test_the_second_answers_failure_leaves_the_first_its_time() -> None:
+    server = Server(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.answer = lambda number, _: (3.0, "slow") if number == 0 else (0.1, ProviderServerError("down", status=503))
+    completion = (await client.complete(USER)).unwrap()
+    assert completion.content == "slow"
+    assert [a.outcome for a in completion.attempts] == ["LEX_ERR_LLM_022", "ok"]
+
+
+@virtually
+async def test_both_answers_in_one_tick_are_one_result_and_both_costs_are_told() -> None:
+    server = Server(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.answer = lambda number, _: (2.0, "first") if number == 0 else (1.0, "second")
+    completion = (await client.complete(USER)).unwrap()
+    assert completion.content in ("first", "second")
+    assert len(completion.attempts) == 2
+    assert client.policy.limiter.in_flight(KEY) == 0
+
+
+@virtually
+async def test_hedges_obey_the_budget_the_limits_and_the_number_of_tries() -> None:
+    for config in (
+        {"budget": {"enabled": True, "reserve": 0.0, "ratio": 0.0, "per_second": 0.0}},
+        {"limiter": {"concurrency": 1}},
+        {"retry": {"max_attempts": 1}},
+    ):
+        server = Server(lambda *_: "x", 1.0)
+        client = await warmed(server, **config)
+        server.seconds = 5.0
+        assert (await client.complete(USER)).is_ok()
+        assert len(server.requests) == 1, config
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.2, 1.5])
+def test_a_cancelled_hedged_call_leaves_nothing_running(seconds: float) -> None:
+    @virtually
+    async def body() -> None:
+        server = Server(lambda *_: "x", 1.0)
+        client = await warmed(server)
+        server.seconds = 9.0
+        task = asyncio.create_task(client.complete(USER))
+        await asyncio.sleep(seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert server.running == 0
+        assert client.policy.limiter.in_flight(KEY) == 0
+        assert len(asyncio.all_tasks()) == 1
+
+    body()
+
+
+@virtually
+async def test_the_deadline_holds_for_both() -> None:
+    server = Server(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.seconds = 90.0
+    started = clock()
+    error = (await client.complete(USER, timeouts=5.0)).err()
+    assert error is not None and error.code == "LEX_ERR_LLM_018"
+    assert clock() - started <= 5.5
+    assert [a.outcome for a in error.attempts] == ["cancelled", "cancelled"]
+    assert server.running == 0

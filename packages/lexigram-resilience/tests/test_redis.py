@@ -1,0 +1,268 @@
+"""Limits shared over a real Redis: exact across processes, free of the dead, and degrading when Redis goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lexigram.contracts.ai import RateLimit
+from lexigram.resilience import Allowance, LimitKey, RedisConfig
+from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, LimiterProtocol, Report
+
+BINARY = shutil.which("redis-server")
+pytestmark = pytest.mark.skipif(
+    BINARY is None, reason="redis-server is not installed (Debian: apt-get install redis-server)"
+)
+KEY = LimitKey("acme", "m", "k")
+FREE = Report(Cost(0, 0))
+
+
+class Server:
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.folder = folder
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert BINARY is not None
+        arguments = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            str(self.folder),
+        ]
+        self.process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError("redis-server did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=10)
+            self.process = None
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> LimitKey:
+    return LimitKey("acme", request.node.name, "k")
+
+
+def limiter(server: Server, allowance: Allowance | None = None, **config: Any) -> Any:
+    from lexigram.resilience.limiter.redis import RedisLimiter
+
+    more = {k: config.pop(k) for k in ("workers", "learn") if k in config}
+    return RedisLimiter(RedisConfig.model_validate({"url": server.url, "timeout": 2.0, **config}), allowance, **more)
+
+
+async def ended(lease: Any, report: Report = FREE) -> None:
+    task = lease.close(report)
+    if task is not None:
+        await task
+
+
+async def test_it_keeps_requests_tokens_and_concurrency_and_refunds(redis: Server, name: LimitKey) -> None:
+    lim = limiter(redis, Allowance(requests_per_minute=4, tokens_per_minute=100, concurrency=2))
+    assert isinstance(lim, LimiterProtocol)
+    assert lim.counts_tokens(name)
+    first = await lim.acquire(name, Cost(40, 10), timeout=1)
+    second = await lim.acquire(name, Cost(10), timeout=1)
+    with pytest.raises(TimeoutError):
+        await lim.acquire(name, Cost(1), timeout=0.1)  # concurrency
+    await ended(first, Report(Cost(5, 5)))
+    await ended(first, Report(Cost(0, 0), request=False))  # the second time nothing happens
+    third = await lim.acquire(name, Cost(80), timeout=1)  # 10 + 10 + 80
+    await ended(second, Report(Cost(0), request=False))
+    with pytest.raises(TimeoutError):
+        await lim.acquire(name, Cost(11), timeout=0.1)  # tokens
+    await ended(await lim.acquire(name, Cost(10), timeout=1), Report(None))
+    await ended(third, Report(Cost(0)))
+    await ended(await lim.acquire(name, Cost(1), timeout=1))
+    with pytest.raises(TimeoutError):
+        await lim.acquire(name, Cost(1), timeout=0.1)  # requests
+    with pytest.raises(ImpossibleError):
+        await lim.acquire(name, Cost(101), timeout=1)
+    assert (lim.degraded, lim.degradations) == (False, 0)
+    await lim.aclose()
+
+
+async def test_a_freeze_is_shared_and_so_is_what_was_learnt(redis: Server, name: LimitKey) -> None:
+    one, two = limiter(redis), limiter(redis)
+    lease = await one.acquire(name, Cost(1), timeout=1)
+    await ended(lease, Report(Cost(1), rate_limits=(RateLimit("requests", 2, 1, None, 60.0),), freeze=0.4))
+    with pytest.raises(FrozenError):
+        await two.acquire(name, Cost(1), timeout=0.1)
+    started = time.monotonic()
+    await two.acquire(name, Cost(1), timeout=5)
+    assert time.monotonic() - started >= 0.2
+    await one.acquire(name, Cost(1), timeout=5)
+    with pytest.raises(TimeoutError):
+        await two.acquire(name, Cost(1), timeout=0.1)
+    other = name._replace(account="another key")
+    await ended(await two.acquire(other, Cost(1), timeout=1))
+    await one.aclose()
+    await two.aclose()
+
+
+async def test_waiters_of_a_process_are_served_in_turn(redis: Server, name: LimitKey) -> None:
+    lim = limiter(redis, Allowance(concurrency=1))
+    order: list[int] = []
+
+    async def one(number: int) -> None:
+        lease = await lim.acquire(name, Cost(), timeout=20)
+        order.append(number)
+        await ended(lease)
+
+    await asyncio.gather(*[one(n) for n in range(8)])
+    assert order == list(range(8))
+    await lim.aclose()
+
+
+async def test_cancelled_at_any_moment_nothing_is_lost_and_no_reply_is_mixed_up(redis: Server, name: LimitKey) -> None:
+    lim = limiter(redis, Allowance(concurrency=3))
+
+    async def one(number: int) -> None:
+        lease = await lim.acquire(name, Cost(), timeout=20)
+        try:
+            await asyncio.sleep(0.002)
+        finally:
+            task = lease.close(FREE)
+        if task is not None:
+            await task
+
+    for round_ in range(12):
+        tasks = [asyncio.create_task(one(n)) for n in range(10)]
+        await asyncio.sleep(0.0007 * round_)
+        for task in tasks[::2]:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(d is None or isinstance(d, asyncio.CancelledError) for d in done), done
+    leases = [await lim.acquire(name, Cost(), timeout=10) for _ in range(3)]
+    for lease in leases:
+        await ended(lease)
+    assert lim.degradations == 0
+    await lim.aclose()
+    assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+
+def test_each_event_loop_has_connections_of_its_own(redis: Server, name: LimitKey) -> None:
+    lim = limiter(redis, Allowance(requests_per_minute=100))
+
+    async def one() -> None:
+        await ended(await lim.acquire(name, Cost(), timeout=5))
+        await lim.aclose()
+
+    asyncio.run(one())
+    asyncio.run(one())
+    assert lim.degradations == 0
+
+
+async def test_without_redis_each_worker_keeps_to_its_share_and_says_so_once(
+    tmp_path: Path, name: LimitKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(tmp_path)
+    server.start()
+    try:
+        lim = limiter(server, Allowance(requests_per_minute=8), workers=4, retry_seconds=0.3, timeout=1.0)
+        await ended(await lim.acquire(name, Cost(), timeout=5))
+        server.stop()
+        with caplog.at_level(logging.WARNING, logger="lexigram.resilience"):
+            for _ in range(2):
+                await ended(await lim.acquire(name, Cost(), timeout=5))
+            with pytest.raises(TimeoutError):
+                await lim.acquire(name, Cost(), timeout=0.1)
+        assert lim.degraded
+        assert lim.degradations == 1
+        assert sum("is gone" in r.getMessage() and "1/4" in r.getMessage() for r in caplog.records) == 1
+        server.start()
+        await asyncio.sleep(0.35)
+        for _ in range(8):
+            await ended(await lim.acquire(name, Cost(), timeout=5))
+        assert not lim.degraded
+        await lim.aclose()
+    finally:
+        server.stop()
+
+
+# -- processes
+
+
+def job(server: Server, **more: Any) -> list[str]:
+    about = {"url": server.url, "lease_seconds": 1.0, "tokens": 0, "hold": False, "tasks": 6, "seconds": 4.0, **more}
+    return [sys.executable, str(Path(__file__).with_name("redis_worker.py")), json.dumps(about)]
+
+
+def test_four_processes_share_one_window_and_use_almost_all_of_it(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.start()
+    try:
+        # 120 in a minute and 2 in any second: the second's window is what a short test can see.
+        command = job(server, limits={"requests_per_minute": 1200, "burst_seconds": 1.0}, seconds=5.0)
+        workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        found = [json.loads(w.communicate(timeout=60)[0]) for w in workers]
+    finally:
+        server.stop()
+    times = sorted(t for one in found for t in one)
+    # Each worker hears of its permit a little late, so the times are compared with a little less than the span.
+    for index in range(20, len(times)):
+        assert times[index] - times[index - 20] >= 0.85
+    assert all(len(one) >= 5 for one in found), "somebody starved"
+    lasted = times[-1] - times[0]
+    assert len(times) >= 0.75 * 20 * lasted
+
+
+def test_a_killed_worker_frees_its_leases(redis: Server) -> None:
+    command = job(redis, limits={"concurrency": 2}, hold=True, tasks=2, seconds=60.0)
+    victim = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert victim.stdout is not None
+    assert victim.stdout.readline() + victim.stdout.readline() == "holding\nholding\n"
+    time.sleep(1.5)  # longer than a lease: it is alive, so they are renewed
+
+    async def body() -> None:
+        lim = limiter(redis, Allowance(concurrency=2), lease_seconds=1.0)
+        with pytest.raises(TimeoutError):
+            await lim.acquire(KEY, Cost(), timeout=0.2)
+        victim.send_signal(signal.SIGKILL)
+        victim.wait(timeout=10)
+        lease = await lim.acquire(KEY, Cost(), timeout=10)
+        await ended(lease)
+        await lim.aclose()
+
+    try:
+        asyncio.run(body())
+    finally:
+        victim.kill()
+        victim.stdout.close()
