@@ -12,9 +12,10 @@ from typing import Any, TypeAlias, TypeVar, cast
 from lexigram.contracts.ai.completion import Completion
 from lexigram.contracts.ai.errors import LLMError, LLMTimeoutError
 from lexigram.contracts.ai.request import CompletionRequest
-from lexigram.contracts.wire import Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Sleep
+from lexigram.contracts.wire import CountingDialect, Dialect, Endpoint, Flow, HttpRequest, HttpResponse, Sleep
+from lexigram.contracts.wire.flows import exchange
 
-__all__ = ["Exchange", "drive", "first_request", "flow_of"]
+__all__ = ["Exchange", "count_of", "drive", "first_request", "flow_of"]
 
 R = TypeVar("R")
 
@@ -26,6 +27,19 @@ def flow_of(dialect: Dialect, request: CompletionRequest, endpoint: Endpoint) ->
     """Return the flow of a call, or None where one exchange will do."""
     encode: Callable[[CompletionRequest, Endpoint], Any] | None = getattr(dialect, "encode_flow", None)
     return cast("Flow[Completion] | None", encode(request, endpoint)) if encode is not None else None
+
+
+def count_of(dialect: Dialect, request: CompletionRequest, endpoint: Endpoint) -> Flow[int] | None:
+    """Return the flow that has the vendor count a request's tokens, or None where it has no API for that."""
+    if not hasattr(dialect, "encode_count"):
+        return None
+    counting = cast("CountingDialect", dialect)
+
+    def count() -> Flow[int]:
+        body = yield from exchange(counting.encode_count(request, endpoint), endpoint, counting.decode_error)
+        return counting.decode_count(body, endpoint)
+
+    return count()
 
 
 def first_request(flow: Flow[Any]) -> HttpRequest:
@@ -45,7 +59,7 @@ def first_request(flow: Flow[Any]) -> HttpRequest:
     return wish
 
 
-async def drive(flow: Flow[R], exchange: Exchange, seconds: float | None) -> R:
+async def drive(flow: Flow[R], send: Exchange, seconds: float | None) -> R:
     """Return the flow's value.
 
     A failure of an exchange, the deadline included, is thrown into the flow, which may add what it knows (the id of
@@ -53,7 +67,7 @@ async def drive(flow: Flow[R], exchange: Exchange, seconds: float | None) -> R:
 
     Args:
         flow: a fresh one.
-        exchange: see :data:`Exchange`.
+        send: see :data:`Exchange`.
         seconds: for everything together, the sleeping included; None is no limit.
 
     Raises:
@@ -66,7 +80,7 @@ async def drive(flow: Flow[R], exchange: Exchange, seconds: float | None) -> R:
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
-                    reply = await _fulfil(wish, exchange)
+                    reply = await _fulfil(wish, send)
             except TimeoutError:
                 error = LLMTimeoutError(
                     f"the operation was not finished within {seconds:g} s", phase="total", seconds=seconds
@@ -83,8 +97,8 @@ async def drive(flow: Flow[R], exchange: Exchange, seconds: float | None) -> R:
         flow.close()
 
 
-async def _fulfil(wish: HttpRequest | Sleep, exchange: Exchange) -> HttpResponse | None:
+async def _fulfil(wish: HttpRequest | Sleep, send: Exchange) -> HttpResponse | None:
     if isinstance(wish, Sleep):
         await asyncio.sleep(max(wish.seconds, 0))
         return None
-    return await exchange(wish)
+    return await send(wish)

@@ -53,7 +53,7 @@ def plan_of(request: CompletionRequest, encoded: HttpRequest, wire: WireRequest,
         body=wire.body,
         json=encoded.json,
         losses=encoded.losses,
-        tokens=_counters().for_model(request.model).count_messages(request.messages, request.tools),
+        tokens=counters().for_model(request.model).count_messages(request.messages, request.tools),
     )
 
 
@@ -64,5 +64,6 @@ def _masked(name: str, value: str, key: Secret | None) -> str:
 
 
 @cache
-def _counters() -> TokenCounterRegistry:
+def counters() -> TokenCounterRegistry:
+    """Return the counters that plans use; made once."""
     return TokenCounterRegistry.with_defaults()
