@@ -45,9 +45,11 @@ async def test_a_tool_is_asked_for_and_its_result_goes_back(open_client: OpenCli
     async with open_client(api="responses") as llm:
         for streamed in (False, True):
             if streamed:
-                first = (await llm.stream_chat(HELLO, tools=[TOOL], max_tokens=300).completion()).unwrap()
+                first = (
+                    await llm.stream_chat(HELLO, tools=[TOOL], tool_choice="required", max_tokens=300).completion()
+                ).unwrap()
             else:
-                first = (await llm.complete(HELLO, tools=[TOOL], max_tokens=300)).unwrap()
+                first = (await llm.complete(HELLO, tools=[TOOL], tool_choice="required", max_tokens=300)).unwrap()
             assert first.finish_reason == "tool_calls"
             call = first.tool_calls[0]
             assert (call.name, call.arguments_error) == ("get_weather", None)
