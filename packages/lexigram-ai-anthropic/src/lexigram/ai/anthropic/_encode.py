@@ -7,7 +7,6 @@ adaptive thinking, effort, prompt caching, structured outputs and API versions.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from lexigram.ai.anthropic._blocks import Outgoing, assistant_blocks, container_id, user_blocks
@@ -16,6 +15,7 @@ from lexigram.contracts.ai.errors import InvalidRequestError
 from lexigram.contracts.ai.messages import ChatMessage, ToolResultPart
 from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.contracts.wire import Endpoint, HttpRequest, Loss
+from lexigram.contracts.wire.shapes import merged
 
 __all__ = [
     "KEY_HEADER_VERSION",
@@ -148,7 +148,7 @@ def request_body(
         body["stream"] = True
     _plain_system(body)
     if request.extra_body:
-        body = _merged(body, request.extra_body)
+        body = merged(body, request.extra_body)
     return body, _headers(request, out), tuple(out.losses)
 
 
@@ -157,17 +157,6 @@ def _plain_system(body: dict[str, Any]) -> None:
     system = body.get("system")
     if system is not None and len(system) == 1 and system[0].keys() == {"type", "text"}:
         body["system"] = system[0]["text"]
-
-
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for name, value in extra.items():
-        old = out.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            out[name] = _merged(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", value))
-        else:
-            out[name] = value
-    return out
 
 
 def _refused(name: str, endpoint: Endpoint, why: str | None = None) -> InvalidRequestError:

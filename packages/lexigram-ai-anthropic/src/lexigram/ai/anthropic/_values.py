@@ -6,8 +6,8 @@ Everything here reads JSON of any shape without failing: what is not of the expe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final
 
 from lexigram.contracts.ai.coerce import make_tool_call
 from lexigram.contracts.ai.completion import FinishReason, Usage
@@ -15,6 +15,7 @@ from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.messages import Opaque, OpaquePart, Part, RefusalPart, TextPart, ThinkingPart
 from lexigram.contracts.wire import Endpoint
 from lexigram.contracts.wire.errors import error_from_body
+from lexigram.contracts.wire.shapes import as_count, as_dict, as_list, as_text
 
 __all__ = [
     "as_dict",
@@ -51,21 +52,6 @@ def finish_reason(word: object) -> FinishReason | None:
     return _FINISH.get(word, "stop") if isinstance(word, str) and word else None
 
 
-def as_dict(value: object) -> Mapping[str, Any]:
-    """Return the object, or an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else _EMPTY
-
-
-def as_list(value: object) -> Sequence[Any]:
-    """Return the array, or an empty one."""
-    return cast("Sequence[Any]", value) if isinstance(value, list) else ()
-
-
-def as_text(value: object) -> str:
-    """Return the text, or none."""
-    return value if isinstance(value, str) else ""
-
-
 def json_text(value: object) -> str:
     """Return the value as JSON text."""
     return json.dumps(value, ensure_ascii=False)
@@ -79,14 +65,6 @@ def rest_of(block: Mapping[str, Any], *known: str) -> dict[str, Any]:
 # -- usage
 
 
-def _count(value: object) -> int | None:
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and 0 <= value < 1e15:
-        return int(value)
-    return None
-
-
 def decode_usage(value: object) -> Usage | None:
     """Return the counts, or None where the object counts nothing.
 
@@ -94,10 +72,10 @@ def decode_usage(value: object) -> Usage | None:
     are added. ``output_tokens`` includes thinking.
     """
     usage = as_dict(value)
-    given, output = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
+    given, output = as_count(usage.get("input_tokens")), as_count(usage.get("output_tokens"))
     if given is None and output is None:
         return None
-    read, written = _count(usage.get("cache_read_input_tokens")), _count(usage.get("cache_creation_input_tokens"))
+    read, written = as_count(usage.get("cache_read_input_tokens")), as_count(usage.get("cache_creation_input_tokens"))
     if given is not None:
         given += (read or 0) + (written or 0)
     return Usage(
@@ -106,7 +84,7 @@ def decode_usage(value: object) -> Usage | None:
         total_tokens=given + output if given is not None and output is not None else None,
         cached_input_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=_count(as_dict(usage.get("output_tokens_details")).get("thinking_tokens")),
+        reasoning_tokens=as_count(as_dict(usage.get("output_tokens_details")).get("thinking_tokens")),
         source="reported",
     )
 

@@ -15,6 +15,7 @@ from lexigram.ai.google._schema import compile_schema
 from lexigram.contracts.ai.errors import InvalidRequestError
 from lexigram.contracts.ai.request import CompletionRequest, ProviderTool, ThinkingConfig, ToolChoice, ToolDefinition
 from lexigram.contracts.wire import Endpoint, HttpRequest, Loss
+from lexigram.contracts.wire.shapes import merged
 
 __all__ = ["encode_health", "encode_request", "model_name", "model_url"]
 
@@ -97,20 +98,9 @@ def encode_request(request: CompletionRequest, endpoint: Endpoint, *, stream: bo
         if value is not None:
             body[word] = dict(cast("Mapping[str, str]", value)) if isinstance(value, Mapping) else value
     if request.extra_body:
-        body = _merged(body, request.extra_body)
+        body = merged(body, request.extra_body)
     url = model_url(request.model, "streamGenerateContent?alt=sse" if stream else "generateContent", endpoint)
     return HttpRequest("POST", url, dict(request.extra_headers or {}), body, losses=tuple(losses))
-
-
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for name, value in extra.items():
-        old = out.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            out[name] = _merged(cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", value))
-        else:
-            out[name] = value
-    return out
 
 
 def _refused(name: str, endpoint: Endpoint) -> InvalidRequestError:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final
 
 from lexigram.contracts.ai.completion import FinishReason, Usage
 from lexigram.contracts.ai.errors import DecodeError
+from lexigram.contracts.wire.shapes import as_count, as_dict, as_list, as_text
 
 __all__ = [
     "as_dict",
@@ -58,21 +59,6 @@ def finish_reason(word: object) -> tuple[FinishReason | None, str | None]:
     return _FINISH.get(word, "stop"), word
 
 
-def as_dict(value: object) -> Mapping[str, Any]:
-    """Return the object, or an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else _EMPTY
-
-
-def as_list(value: object) -> Sequence[Any]:
-    """Return the array, or an empty one."""
-    return cast("Sequence[Any]", value) if isinstance(value, list) else ()
-
-
-def as_text(value: object) -> str:
-    """Return the text, or none."""
-    return value if isinstance(value, str) else ""
-
-
 def json_text(value: object) -> str:
     """Return the value as JSON text.
 
@@ -85,14 +71,6 @@ def json_text(value: object) -> str:
         raise DecodeError("the arguments of a call are nested too deeply", reason="too_large") from None
 
 
-def _count(value: object) -> int | None:
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and 0 <= value < 1e15:
-        return int(value)
-    return None
-
-
 def decode_usage(value: object) -> Usage | None:
     """Return the counts; None where the object counts nothing (Vertex AI sends a lone ``trafficType`` at first).
 
@@ -101,11 +79,11 @@ def decode_usage(value: object) -> Usage | None:
     ``candidatesTokenCount`` is missing, ``totalTokenCount``, the sum of all, proves what it was.
     """
     usage = as_dict(value)
-    prompt, total = _count(usage.get("promptTokenCount")), _count(usage.get("totalTokenCount"))
-    said, thoughts = _count(usage.get("candidatesTokenCount")), _count(usage.get("thoughtsTokenCount"))
+    prompt, total = as_count(usage.get("promptTokenCount")), as_count(usage.get("totalTokenCount"))
+    said, thoughts = as_count(usage.get("candidatesTokenCount")), as_count(usage.get("thoughtsTokenCount"))
     if prompt is None and total is None and said is None and thoughts is None:
         return None
-    given = prompt if prompt is None else prompt + (_count(usage.get("toolUsePromptTokenCount")) or 0)
+    given = prompt if prompt is None else prompt + (as_count(usage.get("toolUsePromptTokenCount")) or 0)
     output: int | None = None
     if said is not None:
         output = said + (thoughts or 0)
@@ -117,7 +95,7 @@ def decode_usage(value: object) -> Usage | None:
         input_tokens=given,
         output_tokens=output,
         total_tokens=total,
-        cached_input_tokens=_count(usage.get("cachedContentTokenCount")),
+        cached_input_tokens=as_count(usage.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
         source="reported",
     )

@@ -10,11 +10,12 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lexigram.contracts.ai.completion import FinishReason, Usage
 from lexigram.contracts.ai.errors import DecodeError
 from lexigram.contracts.ai.messages import AudioPart, ImagePart, Opaque, OpaquePart, Part, TextPart, ThinkingPart
+from lexigram.contracts.wire.shapes import arguments_text, as_count, as_dict, as_list, as_text
 
 __all__ = [
     "arguments_text",
@@ -69,30 +70,7 @@ def finish_reason(word: object) -> FinishReason | None:
     return _FINISH.get(word) or _FINISH.get(word.lower(), "stop")
 
 
-def as_dict(value: object) -> Mapping[str, Any]:
-    """Return the object, or an empty one."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else _EMPTY
-
-
-def as_list(value: object) -> Sequence[Any]:
-    """Return the array, or an empty one."""
-    return cast("Sequence[Any]", value) if isinstance(value, list) else ()
-
-
-def as_text(value: object) -> str:
-    """Return the text, or none."""
-    return value if isinstance(value, str) else ""
-
-
 # -- usage
-
-
-def _count(value: object) -> int | None:
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and 0 <= value < 1e15:
-        return int(value)
-    return None
 
 
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
@@ -102,10 +80,10 @@ _REASONED = ("reasoning_tokens",)
 
 def _either(value: object, usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
     """Return the count, else the first that ``usage`` has under one of the names."""
-    if value is not None and (count := _count(value)) is not None:
+    if value is not None and (count := as_count(value)) is not None:
         return count
     for name in names:
-        if name in usage and (count := _count(usage[name])) is not None:
+        if name in usage and (count := as_count(usage[name])) is not None:
             return count
     return None
 
@@ -118,9 +96,9 @@ def decode_usage(value: object) -> Usage | None:
     ``prompt_tokens_details`` (OpenAI), ``prompt_cache_hit_tokens`` (DeepSeek) and ``cached_tokens`` (Together).
     """
     usage = as_dict(value)
-    given = _count(usage.get("prompt_tokens"))
-    output = _count(usage.get("completion_tokens"))
-    total = _count(usage.get("total_tokens"))
+    given = as_count(usage.get("prompt_tokens"))
+    output = as_count(usage.get("completion_tokens"))
+    total = as_count(usage.get("total_tokens"))
     if given is None and output is None and total is None:
         return None
     into, out = as_dict(usage.get("prompt_tokens_details")), as_dict(usage.get("completion_tokens_details"))
@@ -160,13 +138,6 @@ def made_up_id(completion_id: object, choice: int, position: int) -> str:
     """
     seed = f"{as_text(completion_id)}:{choice}:{position}"
     return "c" + hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def arguments_text(value: object) -> str:
-    """Return a call's arguments as text; some vendors write the object itself."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 # -- content
