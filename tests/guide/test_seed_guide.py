@@ -35,9 +35,8 @@ def test_a_snippet_of_the_original_guide_stands_in_ours_word_for_word(part: str)
 
 
 @pytest.mark.skipif(SEED is None, reason="the original guide is not beside this clone")
-def test_its_routing_snippet_is_met_with_a_clear_error() -> None:
+def test_its_routing_snippet_stands_in_ours_word_for_word() -> None:
     assert SEED is not None
     line = "module = LLMModule.configure(routing=LLMConfig())"
     assert squeezed(line) in squeezed(SEED.read_text(encoding="utf-8"))
-    (block,) = [b for b in BLOCKS if line in b]
-    assert "except LLMConfigurationError" in block
+    assert [b for b in BLOCKS if line in b.splitlines()]

@@ -13,9 +13,10 @@ import pytest
 PINNED = {
     "lexigram.ai.llm": """
         CSVParser CharEstimateCounter ClientConfig ConversationConfig ConversationManager EmbeddingClient EnumParser HuggingFaceCounter JSONExtractor
-        JSONParser LLMClient LLMModule Limits ParserRegistry ProviderRegistry PydanticParser RequestPlan StructuredExtractor ThinkingConfig
+        JSONParser LLMClient LLMModule LLMRoutingProvider Limits ParserRegistry ProviderRegistry PydanticParser RequestPlan StructuredExtractor ThinkingConfig
         TiktokenCounter TokenCounterRegistry
     """,
+    "lexigram.ai.llm.routing": "LLMConfig LLMRouter Place Price ProviderConfig Strategy Target",
     "lexigram.contracts.ai": """
         AsyncStream Attempt AudioPart ChatMessage ChatMessageProtocol Completion CompletionOptions CompletionProtocol CompletionRequest
         EmbeddingClientProtocol Embeddings FilePart FinishReason ImagePart LLMClientProtocol LLMError Opaque OpaquePart
@@ -40,7 +41,7 @@ PINNED = {
         RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
     """,
 }
-ALIASES = {"FinishReason", "Part", "Result"}
+ALIASES = {"FinishReason", "Part", "Result", "Strategy"}
 
 
 @pytest.mark.parametrize("module", sorted(PINNED))

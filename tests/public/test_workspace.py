@@ -82,5 +82,5 @@ def test_the_extra_of_a_provider_installs_no_other_provider() -> None:
     extras = project(ROOT / "packages" / "lexigram-ai-llm" / "pyproject.toml")["optional-dependencies"]
     for name, wanted in extras.items():
         providers = {d for d in wanted if d.startswith("lexigram-ai-")}
-        assert len(providers) == (0 if name in ("cli", "tokenizers") else 1), name
+        assert len(providers) == (0 if name in ("cli", "prices", "tokenizers") else 1), name
     assert {d.partition("==")[0].partition(">")[0] for d in extras["openai"]} == {"lexigram-ai-openai", "tiktoken"}

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from lexigram.ai.llm import ClientConfig, LLMModule, ParserRegistry, ProviderRegistry, TokenCounterRegistry
-from lexigram.ai.llm.routing import LLMConfig
 from lexigram.app import Application
 from lexigram.config import ConfigError
 from lexigram.contracts.ai import LLMClientProtocol
@@ -191,11 +190,6 @@ async def test_the_stub_checks_requests_and_answers_with_nothing() -> None:
         assert (await llm.health_check()).healthy
         with pytest.raises(InvalidMessageError):
             await llm.complete([{"role": "robot", "content": ""}])
-
-
-def test_routing_fails_clearly() -> None:
-    with pytest.raises(LLMConfigurationError, match="routing over several providers is not part of this version"):
-        LLMModule.configure(routing=LLMConfig())
 
 
 async def test_after_shutdown_the_client_is_gone_and_says_why() -> None:

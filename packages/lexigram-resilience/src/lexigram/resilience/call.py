@@ -25,6 +25,7 @@ from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, Leas
 from lexigram.resilience.retry import decide, once_only
 
 if TYPE_CHECKING:
+    from lexigram.resilience.config import RetryConfig
     from lexigram.resilience.policy import Lane, ResiliencePolicy
 
 __all__ = ["Call", "Permit", "report_of"]
@@ -103,11 +104,13 @@ class Call:
         request: the call.
         timeouts: its deadlines.
         told: whether the client inside knows the total already, so that the first try may go as it is.
+        retry: the rules of its retries, instead of the policy's.
     """
 
     __slots__ = (
         "_cost",
         "_policy",
+        "_retry",
         "_told",
         "_unreadable",
         "deadline",
@@ -122,9 +125,17 @@ class Call:
     )
 
     def __init__(
-        self, policy: ResiliencePolicy, lane: Lane, request: CompletionRequest, timeouts: Timeouts, *, told: bool
+        self,
+        policy: ResiliencePolicy,
+        lane: Lane,
+        request: CompletionRequest,
+        timeouts: Timeouts,
+        *,
+        told: bool,
+        retry: RetryConfig | None = None,
     ) -> None:
         self._policy = policy
+        self._retry = retry = retry or policy.config.retry
         self._told = told
         self._unreadable = 0
         self._cost: Cost | None = None
@@ -136,7 +147,6 @@ class Call:
         self.waited = 0.0
         self.last: LLMError | None = None
         self.pending: asyncio.Future[None] | None = None
-        retry = policy.config.retry
         if retry.idempotency_key and retry.max_attempts > 1:
             request = with_key(request)
         self.request = request
@@ -268,7 +278,7 @@ class Call:
             error,
             tries=self.tries,
             left=self.deadline.left(),
-            config=policy.config.retry,
+            config=self._retry,
             rng=policy.rng,
             unreadable=self._unreadable,
         )

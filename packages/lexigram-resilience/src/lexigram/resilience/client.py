@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from lexigram.contracts.ai.client import ClientBase, ClientIdentity, IdentifiedClientProtocol, over_requests
+from lexigram.contracts.ai.client import (
+    ClientBase,
+    ClientIdentity,
+    IdentifiedClientProtocol,
+    RetryingClientProtocol,
+    over_requests,
+)
 from lexigram.contracts.ai.completion import UNKNOWN_USAGE, Completion, StreamChunk
 from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.ai.protocols import LLMClientProtocol, Messages, Tools
@@ -42,6 +49,10 @@ class ResilientClient(ClientBase):
     def __init__(self, inner: LLMClientProtocol, policy: ResiliencePolicy) -> None:
         self.policy = policy
         self._inner = over_requests(inner)
+        retry = policy.config.retry
+        # One layer retries: where the client inside does so by itself, this one does not.
+        retries = isinstance(self._inner, RetryingClientProtocol)
+        self._retry = retry.model_copy(update={"max_attempts": 1}) if retries else retry
         if isinstance(inner, IdentifiedClientProtocol):
             self.identity, self.timeouts = inner.identity, inner.timeouts
         else:
@@ -50,6 +61,19 @@ class ResilientClient(ClientBase):
 
     def __repr__(self) -> str:
         return f"<ResilientClient around {self._inner!r}>"
+
+    @property
+    def max_attempts(self) -> int:
+        """Most tries of one call, the first included."""
+        return self._retry.max_attempts
+
+    def with_attempts(self, attempts: int) -> ResilientClient:
+        """Return the same client under the same policy, with other tries a call."""
+        if attempts == self._retry.max_attempts:
+            return self
+        other = copy(self)
+        other._retry = self._retry.model_copy(update={"max_attempts": attempts})
+        return other
 
     def make_request(
         self,
@@ -114,7 +138,7 @@ class ResilientClient(ClientBase):
             timeouts = replace(timeouts, total=total)
             told = total is None
         lane = policy.lane(self.identity, request.model)
-        return Call(policy, lane, request, timeouts, told=told)
+        return Call(policy, lane, request, timeouts, told=told, retry=self._retry)
 
     async def _ask(self, call: Call, permit: Permit) -> tuple[Result[Completion, LLMError], Permit]:
         request = call.prepared()
@@ -124,7 +148,7 @@ class ResilientClient(ClientBase):
 
     def _hedge(self, call: Call) -> Permit | None:
         policy, budget = self.policy, call.lane.budget
-        if call.tries >= policy.config.retry.max_attempts:
+        if call.tries >= self._retry.max_attempts:
             return None
         if budget is not None and not budget.withdraw():
             policy.counters.budget_denied += 1

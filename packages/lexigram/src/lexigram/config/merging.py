@@ -25,8 +25,16 @@ class Merged:
     def add(self, source: Source) -> None:
         """Put the values of ``source`` over those that are here; a secret that is None counts as not given."""
         for path, value in schema.leaves(source.values):
+            if value == {} and self._is_table(path):
+                continue  # an empty table adds nothing to what is in it already
             if value is not None or not schema.is_secret(self.model, path):
                 self.set(path, value, source.origin(path))
+
+    def _is_table(self, path: schema.Path) -> bool:
+        level: Any = self.values
+        for name in path:
+            level = level.get(name) if isinstance(level, dict) else None
+        return isinstance(level, dict)
 
     def clean_secrets(self) -> list[ConfigError]:
         """Strip the secrets; return those that cannot be one."""

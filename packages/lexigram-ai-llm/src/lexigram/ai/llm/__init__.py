@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lexigram.ai.llm.conversation import ConversationConfig, ConversationManager
     from lexigram.ai.llm.embedding import EmbeddingClient
     from lexigram.ai.llm.extraction import JSONExtractor, StructuredExtractor
-    from lexigram.ai.llm.module import LLMModule
+    from lexigram.ai.llm.module import LLMModule, LLMRoutingProvider
     from lexigram.ai.llm.parsers import CSVParser, EnumParser, JSONParser, ParserRegistry, PydanticParser
     from lexigram.ai.llm.plan import RequestPlan
     from lexigram.ai.llm.registry import ProviderRegistry
@@ -35,6 +35,7 @@ __all__ = [
     "JSONParser",
     "LLMClient",
     "LLMModule",
+    "LLMRoutingProvider",
     "Limits",
     "ParserRegistry",
     "ProviderRegistry",
@@ -52,7 +53,7 @@ _HOMES = {
     "conversation": ("ConversationConfig", "ConversationManager"),
     "embedding": ("EmbeddingClient",),
     "extraction": ("JSONExtractor", "StructuredExtractor"),
-    "module": ("LLMModule",),
+    "module": ("LLMModule", "LLMRoutingProvider"),
     "parsers": ("CSVParser", "EnumParser", "JSONParser", "ParserRegistry", "PydanticParser"),
     "plan": ("RequestPlan",),
     "registry": ("ProviderRegistry",),

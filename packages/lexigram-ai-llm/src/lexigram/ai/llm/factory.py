@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
@@ -22,10 +22,26 @@ from lexigram.contracts.wire import Endpoint, Vendor
 if TYPE_CHECKING:
     from lexigram.ai.llm.local import LocalServer
 
-__all__ = ["build_client", "find_server", "key_of", "model_of"]
+__all__ = ["OWN_SPELLING", "Spelling", "build_client", "find_server", "key_of", "model_of"]
 
 SERVER_GROUP: Final = "lexigram.llm_servers"
 _SETTING: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How the settings of a client are spelt where its user writes them.
+
+    Attributes:
+        env: what the names of its environment variables begin with.
+        base_url: the name of the setting for its address.
+    """
+
+    env: str = "LEX_AI_LLM__"
+    base_url: str = "api_base"
+
+
+OWN_SPELLING: Final = Spelling()
 
 
 def build_client(
@@ -36,6 +52,7 @@ def build_client(
     transport: Transport | None = None,
     limits: Limits | None = None,
     read_limits: bool = False,
+    spelling: Spelling = OWN_SPELLING,
 ) -> LLMClient:
     """Return a client of the vendor.
 
@@ -46,6 +63,7 @@ def build_client(
         transport: instead of httpx's own.
         limits: instead of the defaults.
         read_limits: whether answers carry the provider's rate limits; see :class:`LLMClient`.
+        spelling: how errors name the settings.
 
     Raises:
         LLMConfigurationError: for a setting that is missing or wrong, naming it.
@@ -63,10 +81,11 @@ def build_client(
     if server is not None:
         base_url, key, model = server.base_url, server.api_key, server.model_name
     else:
-        base_url, key, model = _base_url(config, vendor), key_of(config), model_of(config, vendor)
+        base_url, key = _base_url(config, vendor, spelling), key_of(config)
+        model = model_of(config, vendor, spelling)
         if key is None and vendor.signer is None and vendor.key_required:
-            raise _no_key(vendor)
-        _check_url(base_url, vendor, has_key=key is not None or vendor.signer is not None)
+            raise _no_key(vendor, spelling)
+        _check_url(base_url, vendor, spelling, has_key=key is not None or vendor.signer is not None)
     params = {name: str(value) for name, value in config.extra.items()} if server is None else {}
     sender = make_sender(transport, base_url, limits=limits)
     if key is None and vendor.signer is not None and server is None:
@@ -107,7 +126,7 @@ def key_of(config: ClientConfig) -> Secret | None:
     return Secret(config.api_key.get_secret_value()) if config.api_key is not None else None
 
 
-def model_of(config: ClientConfig, vendor: Vendor) -> str:
+def model_of(config: ClientConfig, vendor: Vendor, spelling: Spelling = OWN_SPELLING) -> str:
     """Return the model that calls use: the configured one, else the vendor's default.
 
     Raises:
@@ -118,11 +137,11 @@ def model_of(config: ClientConfig, vendor: Vendor) -> str:
     if vendor.default_model is not None:
         return vendor.default_model
     raise LLMConfigurationError(
-        f"{vendor.name} has no default model", provider=vendor.name, hint="set model=… or LEX_AI_LLM__MODEL"
+        f"{vendor.name} has no default model", provider=vendor.name, hint=f"set model=… or {spelling.env}MODEL"
     )
 
 
-def _base_url(config: ClientConfig, vendor: Vendor) -> str:
+def _base_url(config: ClientConfig, vendor: Vendor, spelling: Spelling) -> str:
     base_url = vendor.base_url
     for condition, other in vendor.base_url_where.items():
         name, _, value = condition.partition("=")
@@ -140,19 +159,20 @@ def _base_url(config: ClientConfig, vendor: Vendor) -> str:
     if config.api_base is not None:
         return config.api_base
     if base_url is None:
-        hint = "set api_base=… or LEX_AI_LLM__API_BASE, e.g. http://127.0.0.1:8000/v1"
+        setting = spelling.base_url
+        hint = f"set {setting}=… or {spelling.env}{setting.upper()}, e.g. http://127.0.0.1:8000/v1"
         raise LLMConfigurationError(f"{vendor.name} needs the address of its server", provider=vendor.name, hint=hint)
-    return base_url.format_map({name: _setting(name, config.extra, vendor) for name in needed}).rstrip("/")
+    return base_url.format_map({name: _setting(name, config.extra, vendor, spelling) for name in needed}).rstrip("/")
 
 
 def _placeholders(base_url: str) -> list[str]:
     return [name for _, name, _, _ in Formatter().parse(base_url) if name]
 
 
-def _setting(name: str, extra: Mapping[str, Any], vendor: Vendor) -> str:
+def _setting(name: str, extra: Mapping[str, Any], vendor: Vendor, spelling: Spelling) -> str:
     value = extra.get(name)
     if value is None:
-        hint = f"set extra={{{name!r}: …}} or LEX_AI_LLM__EXTRA__{name.upper()}"
+        hint = f"set extra={{{name!r}: …}} or {spelling.env}EXTRA__{name.upper()}"
         raise LLMConfigurationError(f"{vendor.name} needs the setting {name!r}", provider=vendor.name, hint=hint)
     if not _SETTING.fullmatch(str(value)):
         raise LLMConfigurationError(
@@ -161,24 +181,24 @@ def _setting(name: str, extra: Mapping[str, Any], vendor: Vendor) -> str:
     return str(value)
 
 
-def _no_key(vendor: Vendor) -> LLMConfigurationError:
+def _no_key(vendor: Vendor, spelling: Spelling) -> LLMConfigurationError:
     own = f", {' or '.join(vendor.key_env)}" if vendor.key_env else ""
     return LLMConfigurationError(
         f"{vendor.name} needs an API key and none was found",
         provider=vendor.name,
-        hint=f"set LEX_AI_LLM__API_KEY{own}, pass api_key=…, or put it into ~/.lexigram/keys/{vendor.name}",
+        hint=f"set {spelling.env}API_KEY{own}, pass api_key=…, or put it into ~/.lexigram/keys/{vendor.name}",
     )
 
 
-def _check_url(url: str, vendor: Vendor, *, has_key: bool) -> None:
-    parts = urlsplit(url)
+def _check_url(url: str, vendor: Vendor, spelling: Spelling, *, has_key: bool) -> None:
+    parts, name = urlsplit(url), spelling.base_url
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LLMConfigurationError(f"api_base: {url!r} is not an http or https address", provider=vendor.name)
+        raise LLMConfigurationError(f"{name}: {url!r} is not an http or https address", provider=vendor.name)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise LLMConfigurationError("api_base: may hold no user, password, query or fragment", provider=vendor.name)
+        raise LLMConfigurationError(f"{name}: may hold no user, password, query or fragment", provider=vendor.name)
     if parts.scheme == "http" and has_key and not vendor.local and not _loopback(parts.hostname):
         raise LLMConfigurationError(
-            f"api_base: plain http would send the key of {vendor.name} in clear to {parts.hostname}",
+            f"{name}: plain http would send the key of {vendor.name} in clear to {parts.hostname}",
             provider=vendor.name,
             hint="use https, or a provider that runs on your own machines (vllm, lmstudio …)",
         )

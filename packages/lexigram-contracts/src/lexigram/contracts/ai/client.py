@@ -28,6 +28,7 @@ __all__ = [
     "ClientIdentity",
     "IdentifiedClientProtocol",
     "RequestClientProtocol",
+    "RetryingClientProtocol",
     "options_of",
     "over_requests",
 ]
@@ -86,6 +87,23 @@ class RequestClientProtocol(LLMClientProtocol, Protocol):
 
     def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
         """Return the answer as it is written; nothing is sent before it is read."""
+        ...
+
+
+@runtime_checkable
+class RetryingClientProtocol(RequestClientProtocol, Protocol):
+    """A client that tries a call again by itself, and can be told how often.
+
+    What has several such clients to choose from keeps the tries of one call together with it.
+    """
+
+    @property
+    def max_attempts(self) -> int:
+        """Most tries of one call, the first included."""
+        ...
+
+    def with_attempts(self, attempts: int) -> RequestClientProtocol:
+        """Return the same client with other tries a call, ≥ 1."""
         ...
 
 

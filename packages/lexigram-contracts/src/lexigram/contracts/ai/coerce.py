@@ -95,7 +95,7 @@ def coerce_message(message: object, path: str = "message") -> ChatMessage:
         ) from None
     if isinstance(message, ChatMessage):
         _role(role, path)
-        return ChatMessage(role, _content(content, path), message.name)
+        return ChatMessage(role, _content(content, path), message.name, message.author)
     fields: dict[str, Any] = {"role": str(role), "content": content}
     for key in ("name", "tool_calls", "tool_call_id"):
         value = getattr(message, key, None)

@@ -281,4 +281,10 @@ class Completion:
     @property
     def message(self) -> ChatMessage:
         """The answer as the assistant's message, to be appended to the conversation."""
-        return ChatMessage(role="assistant", content=self.parts)
+        return ChatMessage("assistant", self.parts, author=self._author())
+
+    def _author(self) -> str | None:
+        for attempt in reversed(self.attempts):
+            if attempt.outcome == "ok":
+                return f"{attempt.provider}:{attempt.model}"
+        return f"{self.provider}:{self.model}" if self.provider else None

@@ -98,6 +98,8 @@ def message_to_dict(message: ChatMessage) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": _plain(message.content)}
     if message.name is not None:
         out["name"] = message.name
+    if message.author is not None:
+        out["author"] = message.author
     return out
 
 
@@ -106,7 +108,7 @@ def message_from_dict(data: Mapping[str, Any]) -> ChatMessage:
     content = data["content"]
     if not isinstance(content, str):
         content = tuple(part_from_dict(p) for p in content)
-    return ChatMessage(data["role"], content, data.get("name"))
+    return ChatMessage(data["role"], content, data.get("name"), data.get("author"))
 
 
 def completion_to_dict(completion: Completion) -> dict[str, Any]:

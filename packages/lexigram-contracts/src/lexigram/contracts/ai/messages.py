@@ -184,11 +184,14 @@ class ChatMessage:
         role: who speaks.
         content: text, or parts in order.
         name: the speaker's name, where the provider takes one.
+        author: ``provider:model`` that wrote it, where it came from a completion. No provider is sent it; a router
+            reads it for ``prefer_model="last"``.
     """
 
     role: Role
     content: str | tuple[Part, ...] = ""
     name: str | None = None
+    author: str | None = field(default=None, compare=False)
 
     @property
     def parts(self) -> tuple[Part, ...]:

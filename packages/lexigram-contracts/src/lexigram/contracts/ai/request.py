@@ -170,6 +170,10 @@ class CompletionOptions(TypedDict, total=False):
     """Deadlines of this call; a number is the total, in seconds."""
     api: str
     """Which of the vendor's dialects to speak, e.g. ``"chat"``."""
+    prefer_provider: str
+    """For a router: the provider to ask first, by its name."""
+    prefer_model: str
+    """For a router: the model to ask first, by its name or its provider's; ``"last"`` is who wrote the last answer."""
     extra_body: Mapping[str, Any]
     """Merged into the request body last, as it is."""
     extra_headers: Mapping[str, str]
@@ -209,5 +213,7 @@ class CompletionRequest:
     prompt_cache: str | None = None
     timeouts: Timeouts | None = None
     api: str | None = None
+    prefer_provider: str | None = None
+    prefer_model: str | None = None
     extra_body: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = None

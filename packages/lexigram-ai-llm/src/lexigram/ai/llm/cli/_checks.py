@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from lexigram.ai.llm.cli._session import open_client
 from lexigram.ai.llm.cli.demo import SETTINGS
-from lexigram.ai.llm.config import ClientConfig
 from lexigram.ai.llm.module import read_config
 from lexigram.ai.llm.registry import DISTRIBUTION, ProviderRegistry
+from lexigram.ai.llm.routing.config import LLMSettings
 from lexigram.ai.llm.tokens import vocabulary_file
 from lexigram.config import ConfigError, Loaded, read_env
 from lexigram.contracts.errors import LexigramError
@@ -46,7 +46,7 @@ async def all_checks() -> tuple[list[Check], str]:
     """Return every check, and the table of the settings with secrets masked (empty if they cannot be read)."""
     registry = ProviderRegistry()
     checks = [_python(), *_packages(), *_extras()]
-    loaded: Loaded[ClientConfig] | None = None
+    loaded: Loaded[LLMSettings] | None = None
     try:
         loaded = read_config(None, registry)
         checks.append(_settings(loaded))
@@ -121,7 +121,7 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def _settings(loaded: Loaded[ClientConfig]) -> Check:
+def _settings(loaded: Loaded[LLMSettings]) -> Check:
     given = {source for source in loaded.sources.values() if source != "default"}
     if not given:
         return Check("ok", "settings", "nothing is set; all are defaults")
@@ -170,16 +170,18 @@ def _host(netloc: str) -> str:
     return netloc.rpartition("@")[2] or "no address"
 
 
-async def _provider(loaded: Loaded[ClientConfig]) -> Check:
+async def _provider(loaded: Loaded[LLMSettings]) -> Check:
     config = loaded.value
-    if all(loaded.sources[name] == "default" for name in ("provider", "model", "api_key", "api_base")):
+    own = all(loaded.sources[name] == "default" for name in ("provider", "model", "api_key", "api_base"))
+    if own and not config.providers:
         todo = "set LEX_AI_LLM__PROVIDER and a key, or use --provider llamacpp, which needs none"
         return Check("ok", "provider", "none is configured", todo)
     try:
         async with open_client({}) as client:
             health = await client.health_check(_HEALTH_SECONDS)
     except LexigramError as error:
-        return Check("fail", "provider", f"{config.provider}: {error.message}", error.hint or "")
+        asked = ", ".join(config.providers) or config.provider
+        return Check("fail", "provider", f"{asked}: {error.message}", error.hint or "")
     if not health.healthy:
         todo = "check the key, the address and the network"
         return Check("fail", "provider", f"{health.component}: {health.message or health.status}", todo)

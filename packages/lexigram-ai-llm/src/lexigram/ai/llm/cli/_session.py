@@ -12,10 +12,10 @@ import typer
 from pydantic import SecretStr
 
 from lexigram.ai.llm.cli._console import Screen
-from lexigram.ai.llm.config import ClientConfig
 from lexigram.ai.llm.factory import SERVER_GROUP
 from lexigram.ai.llm.module import LLMModule, read_config
 from lexigram.ai.llm.registry import ProviderRegistry
+from lexigram.ai.llm.routing.config import LLMSettings
 from lexigram.app import Application
 from lexigram.config import Loaded, environment
 from lexigram.contracts.ai.errors import InvalidRequestError, LLMConfigurationError, LLMError
@@ -115,7 +115,7 @@ def _is_general(source: str) -> bool:
     return source.startswith("env LEX_") or source.endswith((".yaml", ".yml"))
 
 
-def _own_model(vendor: Vendor, loaded: Loaded[ClientConfig]) -> str:
+def _own_model(vendor: Vendor, loaded: Loaded[LLMSettings]) -> str:
     model = vendor.default_model or ("tiny" if served_here(vendor) else None)
     if model is None:
         raise LLMConfigurationError(
@@ -127,7 +127,7 @@ def _own_model(vendor: Vendor, loaded: Loaded[ClientConfig]) -> str:
     return model
 
 
-def _own_key(vendor: Vendor, registry: ProviderRegistry, loaded: Loaded[ClientConfig]) -> SecretStr:
+def _own_key(vendor: Vendor, registry: ProviderRegistry, loaded: Loaded[LLMSettings]) -> SecretStr:
     bare = {name: value for name, value in environment().items() if not name.upper().startswith("LEX_")}
     own = read_config({"provider": vendor.name}, registry, env=bare)
     if own.value.api_key is not None and not _is_general(own.sources["api_key"]):

@@ -19,9 +19,9 @@ from rich.text import Text
 
 from lexigram.ai.llm.cli._console import Screen
 from lexigram.ai.llm.cli._session import served_here
-from lexigram.ai.llm.config import ClientConfig
 from lexigram.ai.llm.module import read_config
 from lexigram.ai.llm.registry import DISTRIBUTION, ProviderRegistry
+from lexigram.ai.llm.routing.config import LLMSettings
 from lexigram.config import ConfigError, Loaded, read_env, read_key_file
 from lexigram.contracts.wire import Vendor
 
@@ -60,7 +60,7 @@ def providers(*, as_json: bool) -> None:
     """Print the table: JSON, tab-separated text in a pipe, else as wide as the terminal."""
     screen = Screen()
     registry = ProviderRegistry()
-    loaded: Loaded[ClientConfig] | None = None
+    loaded: Loaded[LLMSettings] | None = None
     try:
         loaded = read_config(None, registry)
     except ConfigError as error:
@@ -78,7 +78,7 @@ def providers(*, as_json: bool) -> None:
         sys.stdout.write("".join("\t".join(line) + "\n" for line in lines))
 
 
-def rows(registry: ProviderRegistry, loaded: Loaded[ClientConfig] | None) -> Iterator[Row]:
+def rows(registry: ProviderRegistry, loaded: Loaded[LLMSettings] | None) -> Iterator[Row]:
     """Yield a row for each provider, those that an extra would install after the installed ones."""
     configured = _configured(registry, loaded)
     for vendor in registry:
@@ -103,7 +103,7 @@ def rows(registry: ProviderRegistry, loaded: Loaded[ClientConfig] | None) -> Ite
             yield Row(extra, (), False, "missing", (), "", "", _pip(extra))
 
 
-def _configured(registry: ProviderRegistry, loaded: Loaded[ClientConfig] | None) -> str | None:
+def _configured(registry: ProviderRegistry, loaded: Loaded[LLMSettings] | None) -> str | None:
     if loaded is None or set(loaded.sources.values()) == {"default"}:
         return None
     name = loaded.value.provider
