@@ -248,7 +248,7 @@ async def test_a_server_that_takes_none_of_the_request_costs_the_write_deadline(
 
 
 async def test_a_server_that_sips_the_request_does_not_and_the_headers_clock_starts_after_it(world: World) -> None:
-    bounds = Deadlines(total=5, write=0.15, headers=0.3)
+    bounds = Deadlines(total=20, write=2, headers=0.3)
     start = time.monotonic()
     reply = await world.open("/sip", body=bytes(16 << 20), deadlines=bounds)
     assert await reply.read() == OK

@@ -8,9 +8,9 @@ wraps a client (retries, routing, a cache) works on the same frozen requests, wh
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast, runtime_checkable
 
 from typing_extensions import Unpack
 
@@ -192,11 +192,8 @@ _NAMED = ("messages", "model", "temperature", "max_tokens", "tools", "stop_seque
 
 def options_of(request: CompletionRequest) -> CompletionOptions:
     """Return the request's options as the keywords that give it again."""
-    found: Mapping[str, Any] = {
-        f.name: value
-        for f in fields(CompletionRequest)
-        if f.name not in _NAMED and (value := getattr(request, f.name)) is not None
-    }
+    # A request stores what was given; what it leaves to its class is None.
+    found = {name: value for name, value in vars(request).items() if name not in _NAMED and value is not None}
     return cast("CompletionOptions", found)
 
 

@@ -49,6 +49,10 @@ class Target:
         weight: its share of the calls with ``weighted``; 0 makes it a fallback only.
         price: of its models.
         timeout: seconds for its part of a call, or None.
+
+    Attributes:
+        provider: the vendor that the client asks.
+        max_attempts: most tries that the client makes of a call by itself.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Target:
     price: Price | None = None
     timeout: float | None = None
     provider: str = field(init=False)
+    max_attempts: int = field(init=False, default=1)
     _clients: dict[int, RequestClientProtocol] = field(init=False, repr=False, default_factory=dict)
     _blocked: dict[str, float] = field(init=False, repr=False, default_factory=dict)
     _in_a_row: int = field(init=False, repr=False, default=0)
@@ -67,11 +72,8 @@ class Target:
     def __post_init__(self) -> None:
         client = self.client
         self.provider = client.identity.provider if isinstance(client, IdentifiedClientProtocol) else self.name
-
-    @property
-    def max_attempts(self) -> int:
-        """Most tries that the client makes of a call by itself."""
-        return self.client.max_attempts if isinstance(self.client, RetryingClientProtocol) else 1
+        if isinstance(client, RetryingClientProtocol):
+            self.max_attempts = client.max_attempts
 
     def limited_to(self, attempts: int) -> RequestClientProtocol:
         """Return the client, to try a call so often."""
