@@ -175,9 +175,11 @@ async def test_the_last_words_of_a_child_that_refuses_are_in_the_error(cache_dir
     async with make(cache_dir) as server:
         port = urlsplit(server.base_url).port
         await server.stop()
-        refused = pytest.raises(LLMConfigurationError, match=f"port: {port}")
-        with socket.create_server(("127.0.0.1", port or 0)), refused as caught:
-            await server.start()
+        with contextlib.ExitStack() as taken:
+            with contextlib.suppress(OSError):  # somebody else has taken it already
+                taken.enter_context(socket.create_server(("127.0.0.1", port or 0)))
+            with pytest.raises(LLMConfigurationError, match=f"port: {port}") as caught:
+                await server.start()
     assert caught.value.details["exit_code"] == 3
 
 
