@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from lexigram.testing.faults import FaultServer
+
 Invoke = Callable[..., Result]
 
 
@@ -72,3 +74,17 @@ def test_what_is_wrong_fails_with_what_to_do(invoke: Invoke, variables: dict[str
     row = _rows(result.stdout)[check]
     assert (row[0], result.exit_code) == ("fail", 1)
     assert said in row[2]
+
+
+@pytest.mark.usefixtures("no_server")
+def test_of_several_providers_one_that_fails_is_a_warning(
+    invoke: Invoke, fault_server: FaultServer, provider: Any
+) -> None:
+    fault_server.play_always("status=500")
+    one, two = (f"LEX_AI_LLM__PROVIDERS__{name}" for name in ("VLLM", "OPENAI_COMPATIBLE"))
+    models = {f"{one}__MODEL": "m", f"{two}__MODEL": "m"}
+    addresses = {f"{one}__BASE_URL": fault_server.url(), f"{two}__BASE_URL": provider.base_url}
+    result = invoke("doctor", **models, **addresses)
+    row = _rows(result.stdout)["provider"]
+    assert (row[0], result.exit_code) == ("warn", 0)
+    assert "vllm: HTTP 500" in row[2]

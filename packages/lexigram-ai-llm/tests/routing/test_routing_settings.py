@@ -178,6 +178,14 @@ async def test_a_provider_of_ones_own_can_be_among_them() -> None:
     assert fake.closed
 
 
+async def test_code_that_names_one_provider_gets_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEX_AI_LLM__PROVIDERS__GROQ__MODEL", "llama")
+    monkeypatch.setenv("GROQ_API_KEY", "sk-groq")
+    world = World()
+    assert await ask(world, ClientConfig(provider="openai", model="m", api_key="sk-1")) == "openai"
+    assert await ask(world, ClientConfig(temperature=0.1)) == "groq"
+
+
 # -- mistakes
 
 

@@ -58,8 +58,8 @@ class LLMModule:
 
         Args:
             config: settings; what they leave out is read from the environment, key files and YAML.
-            routing: settings of routing over several providers; read from the same places. Without, and without
-                providers in those places, there is one provider and no routing.
+            routing: settings of routing over several providers; read from the same places. Without it there is
+                routing where those places have ``providers``, unless ``config`` names one provider.
             registry: with providers of your own; the installed ones are found by themselves.
             transport: sends the requests instead of the engine's own; it is not closed with the application.
             limits: hard limits of the transport.
@@ -115,7 +115,9 @@ class LLMProvider(ProviderBase):
         else:
             loaded = read_config(explicit, self._registry, routing=routing)
             self._config = loaded.value
-            if routing is not None or loaded.value.providers:
+            # Code that names one provider and says nothing of routing means that one.
+            named = loaded.sources["provider"] == "explicit"
+            if routing is not None or (loaded.value.providers and not named):
                 from lexigram.ai.llm.routing.settings import with_own_provider
 
                 self._entries = with_own_provider(loaded.value, loaded.sources)

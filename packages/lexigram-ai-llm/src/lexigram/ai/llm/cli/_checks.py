@@ -21,6 +21,7 @@ from lexigram.ai.llm.routing.config import LLMSettings
 from lexigram.ai.llm.tokens import vocabulary_file
 from lexigram.config import ConfigError, Loaded, read_env
 from lexigram.contracts.errors import LexigramError
+from lexigram.contracts.health import HealthStatus
 
 __all__ = ["Check", "Verdict", "all_checks"]
 
@@ -184,6 +185,7 @@ async def _provider(loaded: Loaded[LLMSettings]) -> Check:
         return Check("fail", "provider", f"{asked}: {error.message}", error.hint or "")
     if not health.healthy:
         todo = "check the key, the address and the network"
-        return Check("fail", "provider", f"{health.component}: {health.message or health.status}", todo)
+        verdict: Verdict = "warn" if health.status is HealthStatus.DEGRADED else "fail"
+        return Check(verdict, "provider", f"{health.component}: {health.message or health.status}", todo)
     took = f" in {health.duration_ms:.0f} ms" if health.duration_ms is not None else ""
     return Check("ok", "provider", f"{health.component} answers{took}")
