@@ -29,13 +29,15 @@ from fault_acts import (
     retryable,
     with_cert,
 )
-from fault_world import Row, names
+from fault_row import Row
+from fault_world import names
 
 from lexigram.contracts.ai.request import Timeouts
 
 CONNECTING = [
     Row(
         number="1",
+        tries=3,
         fault="connection refused",
         want=("ProviderConnectionError(refused)",),
         around=closed,
@@ -44,6 +46,7 @@ CONNECTING = [
     ),
     Row(
         number="2",
+        tries=3,
         fault="reset on accept, always",
         want=("ProviderConnectionError(reset)",),
         always="accept:rst",
@@ -51,6 +54,9 @@ CONNECTING = [
     ),
     Row(
         number="3",
+        tries=2,
+        once=True,
+        full=OK,
         fault="reset on accept, once",
         want=("ProviderConnectionError(reset)",),
         play=("accept:rst",),
@@ -60,6 +66,7 @@ CONNECTING = [
     ),
     Row(
         number="4",
+        tries=3,
         fault="accept, then a clean end",
         want=("ProviderConnectionError(closed)", "ProviderConnectionError(reset)"),
         always="accept:eof",
@@ -77,6 +84,7 @@ CONNECTING = [
     ),
     Row(
         number="5b",
+        tries=3,
         fault="accept, never answer a stream",
         want=("LLMTimeoutError(first_token)",),
         always="accept:hang",
@@ -95,6 +103,7 @@ CONNECTING = [
     ),
     Row(
         number="6b",
+        tries=3,
         fault="the resolver says: try again",
         want=("ProviderConnectionError(dns)",),
         host="name.localhost",
@@ -104,6 +113,8 @@ CONNECTING = [
     ),
     Row(
         number="7",
+        tries=None,
+        policy={"breaker": {"enabled": False}},
         fault="the resolver blocks; 100 calls",
         want=("LLMTimeoutError(connect)",),
         host="slow.localhost",
@@ -143,6 +154,7 @@ CONNECTING = [
     ),
     Row(
         number="9",
+        tries=3,
         fault="TLS handshake stalls",
         want=("LLMTimeoutError(connect)",),
         port="hang",
@@ -154,6 +166,7 @@ CONNECTING = [
     ),
     Row(
         number="10",
+        tries=3,
         fault="http:// to a TLS port",
         want=("ProviderConnectionError(closed)", "ProviderConnectionError(protocol)"),
         port="tls",
@@ -174,6 +187,7 @@ CONNECTING = [
     ),
     Row(
         number="12",
+        once=True,
         fault="kept connection dies as it is used again",
         want=OK,
         play=("keepalive_race",),
@@ -229,6 +243,7 @@ CONNECTING = [
     Row(number="17", fault="head in single bytes", want=(TOTAL,), play=("slow_headers",), timeouts=SHORT, tls=True),
     Row(
         number="17b",
+        tries=3,
         fault="head of a stream in single bytes",
         want=("LLMTimeoutError(first_token)",),
         play=("slow_headers",),
@@ -239,6 +254,7 @@ CONNECTING = [
     Row(number="19", fault="512 KB of headers", want=TOO_LARGE, play=("huge_headers",), check=retryable(False)),
     Row(
         number="20",
+        tries=2,
         fault="garbage for a status line",
         want=("ProviderConnectionError(protocol)",),
         play=("bad_status",),

@@ -8,7 +8,8 @@ import sys
 import textwrap
 from typing import Any
 
-from fault_world import Mode, Row, World
+from fault_row import Row
+from fault_world import Mode, World
 
 from lexigram.contracts.ai.request import Timeouts
 

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from fault_acts import CUT, OK, STREAM, TOTAL, quick
-from fault_world import BOTH, QUESTION, Mode, Row, World
+from fault_row import BOTH, Row
+from fault_world import QUESTION, Mode, World
 
 from lexigram.ai.llm.transport import Limits
 from lexigram.contracts.ai.request import Timeouts
@@ -109,12 +110,12 @@ def swept(again: int | None) -> Any:
 
 def key_row(letter: str, fault: str, key: str, want: tuple[str, ...]) -> Row:
     canary = Canary()
-    fields = {"canary": canary, "api_key": key.format(canary.value)}
     return Row(
         number=f"114{letter}",
         fault=fault,
         want=want,
-        fields=fields,
+        canary=canary,
+        fields={"api_key": key.format(canary.value)},
         modes=BOTH,
         requests=1 if "Ok" in want[0] else 0,
         again="Ok" in want[0],
@@ -144,11 +145,19 @@ STREAMS = [
     s("66a", "no finish_reason", "s_nofinish", "StreamError(truncated) after 'hello'"),
     s("66b", "finish_reason without [DONE]", "s_nodone", *OK),
     s("67", "stall in mid-stream", "s_stall", "LLMTimeoutError(idle) after 'hel'", timeouts=IDLE, tls=True),
-    s("68", "comments only, forever", "s_comments_forever", "LLMTimeoutError(first_token)", timeouts=FIRST, tls=True),
+    s(
+        "68",
+        "comments only, forever",
+        "s_comments_forever",
+        "LLMTimeoutError(first_token)",
+        timeouts=FIRST,
+        tls=True,
+        tries=3,
+    ),
     s("68b", "comments only, total alone", "s_comments_forever", TOTAL, timeouts=Timeouts(total=0.4)),
     s("69a", "[DONE], and the body never ends", "s_stall_done", *OK, check=quick(1.5)),
     s("69b", "finish_reason, and then nothing", "s_stall_finish", *OK, check=quick(2.9), timeouts=Timeouts(total=4)),
-    s("70a", "first token too late", "s_slow_first=2", "LLMTimeoutError(first_token)", timeouts=FIRST),
+    s("70a", "first token too late", "s_slow_first=2", "LLMTimeoutError(first_token)", timeouts=FIRST, tries=3),
     s(
         "70b",
         "first token slower than the idle limit",
@@ -157,7 +166,7 @@ STREAMS = [
         timeouts=Timeouts(total=3, first_token=2, idle=0.2),
     ),
     s("71a", 'data: {"error": …} in mid-stream', "s_err", *OVERLOADED),
-    s("71b", 'data: {"error": …} at once', "s_err_first", "ProviderOverloadedError", "ProviderServerError"),
+    s("71b", 'data: {"error": …} at once', "s_err_first", "ProviderOverloadedError", "ProviderServerError", tries=3),
     s(
         "72",
         "event: error, overloaded",
@@ -166,11 +175,11 @@ STREAMS = [
         note="in the chat wire; the Messages wire is not spoken yet",
     ),
     s("73", "event: error without an error key", "s_err_event", *OVERLOADED),
-    s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError"),
+    s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError", tries=3),
     s("74b", "status 200 and the whole answer as JSON", "s_whole", *OK),
     s("75a", "status 200 and a web page", "s_html200", "DecodeError(content_type)"),
-    s("75b", "status 200 and nothing", "s_empty", *CUT),
-    s("75c", "status 200 and blank lines only", "s_blank", *CUT),
+    s("75b", "status 200 and nothing", "s_empty", *CUT, tries=3),
+    s("75c", "status 200 and blank lines only", "s_blank", *CUT, tries=3),
     s("76", "malformed JSON in one event", "s_badjson", "DecodeError(bad_json) after 'hel'"),
     s("77", "UTF-8 split at every byte", "s_utf8split", "Ok 'h\\xe9\\U0001f600l\\u4e2do'", tls=True),
     s("78", "invalid UTF-8 in one event", "s_badutf8", "DecodeError(bad_utf8) after 'hel'"),
