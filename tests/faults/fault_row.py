@@ -126,11 +126,17 @@ def told(seen: Observed[Any]) -> str:
     error = seen.error
     if error is None:
         value = seen.value.ok() if isinstance(seen.value, Ok) else seen.value
-        return f"Ok {_short(value.content)}" if isinstance(value, Completion) else str(value)
+        return f"Ok {_said(value)}" if isinstance(value, Completion) else str(value)
     detail = getattr(error, "phase", None) or getattr(error, "reason", None)
     text = f"{type(error).__name__}({detail})" if detail else type(error).__name__
     partial = getattr(error, "partial", None)
     return f"{text} after {_short(partial.content)}" if partial is not None and partial.content else text
+
+
+def _said(answer: Completion) -> str:
+    said = [_short(answer.content)] if answer.content or not answer.tool_calls else []
+    said += [f"{c.name}(unreadable)" if c.arguments_error else f"{c.name}({dict(c.arguments)})" for c in answer.tool_calls]
+    return " ".join(said)
 
 
 def _short(text: str) -> str:

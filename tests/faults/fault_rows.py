@@ -60,7 +60,7 @@ CONNECTING = [
         fault="reset on accept, once",
         want=("ProviderConnectionError(reset)",),
         play=("accept:rst",),
-        requests=0,
+        requests=1,
         check=retryable(True),
         note="retryable and not retried by the road: the call has one owner of its retries",
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from fault_row import Row, run_row
 from fault_rows import CONNECTING
+from fault_rows_answers import ANSWERS
 from fault_rows_bodies import BODIES
+from fault_rows_heads import HEADS
 from fault_rows_lives import PROCESSES
 from fault_rows_streams import LIVES, STREAMS
 from fault_world import Ground, Mode, Road
 
-ROWS = [*CONNECTING, *PROCESSES, *BODIES, *STREAMS, *LIVES]
+ROWS = [*CONNECTING, *PROCESSES, *HEADS, *BODIES, *STREAMS, *ANSWERS, *LIVES]
 CASES = [
     pytest.param(row, mode, road, id=f"row_{row.number}-{mode}-{road}")
     for row in ROWS

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from lexigram.contracts.ai.completion import Attempt, Completion, Usage
-from lexigram.contracts.ai.errors import LLMError
+from lexigram.contracts.ai.errors import ExtractionError, LLMContentFilterError, LLMError
 from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.errors import LexigramError
 from lexigram.contracts.result import Err, Ok
@@ -294,7 +294,9 @@ def usage_complaints(outcome: object) -> list[str]:
         return told + _unknown_where_it_failed(outcome.attempts)
     if isinstance(outcome, LLMError):
         zero = outcome.partial is not None and _is_zero(outcome.partial.usage)
-        wrong = ["an error's ledger has a try that succeeded"] if any(a.outcome == "ok" for a in outcome.attempts) else []
+        answered = isinstance(outcome, ExtractionError | LLMContentFilterError)  # an answer came, and was no use
+        good = any(attempt.outcome == "ok" for attempt in outcome.attempts)
+        wrong = ["an error's ledger has a try that succeeded"] if good and not answered else []
         wrong += ["the partial answer's usage is 0 instead of unknown"] if zero else []
         return wrong + _unknown_where_it_failed(outcome.attempts)
     return []
