@@ -59,6 +59,7 @@ class Row:
         around: what surrounds the call, and is over before the next one.
         act: the call, where it is more than a question.
         requests: most requests that the server may see, without those of further tries.
+        kept: connections that may stay open for the next call.
         check: further conditions; each text is a complaint.
         again: whether the next call is checked.
         roads: what it is played on; proxied calls go over httpx's whatever else is set.
@@ -86,6 +87,7 @@ class Row:
     around: Callable[[Ground], AbstractContextManager[Any]] = lambda _: contextlib.nullcontext()
     act: Act = ask
     requests: int = 1
+    kept: int = 1
     check: Check = lambda _, __: []
     again: bool = True
     roads: tuple[Road, ...] = EVERY
@@ -115,6 +117,7 @@ class Shown:
     seconds: float
     tries: int | None = None
     asked: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -178,7 +181,7 @@ async def run_row(ground: Ground, row: Row, mode: Mode, road: Road, *, port: str
             most_asked=row.most(road),
             again=(lambda: world.ask(mode)) if row.again else None,
             before_again=server.heal,
-            sockets=2,  # both ends of a kept connection are in this process
+            sockets=2 * row.kept,  # both ends of a kept connection are in this process
         )
         seen = await observe(call, rules)
         tries = _tries(seen)
@@ -190,7 +193,7 @@ async def run_row(ground: Ground, row: Row, mode: Mode, road: Road, *, port: str
         seen.broken += _travels(seen.error) + row.check(world, seen)
     await until(lambda: not Footprint.now().above(base))
     seen.broken += [f"left behind at the end: {what}" for what in Footprint.now().above(base)]
-    return Shown(row, mode, road, outcome, tuple(seen.broken), seen.seconds, tries, seen.asked)
+    return Shown(row, mode, road, outcome, tuple(seen.broken), seen.seconds, tries, seen.asked, world.notes)
 
 
 def _plan(ground: Ground, row: Row, road: Road) -> None:

@@ -93,13 +93,21 @@ class World:
         inner: Any = self.transport._pool
         return len(inner._requests) + sum(not c.is_idle() and not c.is_closed() for c in inner._connections)
 
+    def leases(self) -> int:
+        """Permits of the limiter that are out."""
+        limiter = self.policy.limiter if self.policy is not None else None
+        return sum(map(limiter.in_flight, limiter._doors)) if isinstance(limiter, MemoryLimiter) else 0
+
     def _permits(self) -> int:
         if self.policy is None:
             return 0
-        count = sum(bulkhead.inside for bulkhead in self.policy._bulkheads.values())
-        if isinstance(limiter := self.policy.limiter, MemoryLimiter):
-            count += sum(limiter.in_flight(key) + limiter.waiting(key) for key in limiter._doors)
-        return count
+        limiter = self.policy.limiter
+        waiting = sum(map(limiter.waiting, limiter._doors)) if isinstance(limiter, MemoryLimiter) else 0
+        return self.leases() + waiting + sum(bulkhead.inside for bulkhead in self.policy._bulkheads.values())
+
+    def figure(self, text: str) -> None:
+        """Say a number that the table shows."""
+        self.notes["figure"] = text
 
     async def ask(self, mode: Mode, **options: Any) -> Result[Completion, LLMError]:
         if mode == "complete":

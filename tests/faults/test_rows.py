@@ -9,10 +9,12 @@ from fault_rows_answers import ANSWERS
 from fault_rows_bodies import BODIES
 from fault_rows_heads import HEADS
 from fault_rows_lives import PROCESSES
+from fault_rows_load import LOAD
+from fault_rows_redis import REDIS
 from fault_rows_streams import LIVES, STREAMS
 from fault_world import Ground, Mode, Road
 
-ROWS = [*CONNECTING, *PROCESSES, *HEADS, *BODIES, *STREAMS, *ANSWERS, *LIVES]
+ROWS = [*CONNECTING, *PROCESSES, *HEADS, *BODIES, *STREAMS, *ANSWERS, *LOAD, *REDIS, *LIVES]
 CASES = [
     pytest.param(row, mode, road, id=f"row_{row.number}-{mode}-{road}")
     for row in ROWS
