@@ -13,7 +13,7 @@ from typing import Any, Final
 from fault_world import Ground, Mode, Road, World, addresses, names, open_world
 
 from lexigram.ai.llm.transport import Limits
-from lexigram.contracts.ai.completion import Completion
+from lexigram.contracts.ai.completion import Attempt, Completion
 from lexigram.contracts.ai.errors import InvalidMessageError, LLMError
 from lexigram.contracts.ai.request import Timeouts
 from lexigram.contracts.errors import LexigramError
@@ -64,6 +64,7 @@ class Row:
         again: whether the next call is checked.
         roads: what it is played on; proxied calls go over httpx's whatever else is set.
         note: what there is to say about it.
+        alone: what there is to say about it on a bare transport.
     """
 
     number: str
@@ -92,6 +93,7 @@ class Row:
     again: bool = True
     roads: tuple[Road, ...] = EVERY
     note: str = ""
+    alone: str = ""
 
     @property
     def sort(self) -> tuple[int, str]:
@@ -138,7 +140,9 @@ def told(seen: Observed[Any]) -> str:
 
 def _said(answer: Completion) -> str:
     said = [_short(answer.content)] if answer.content or not answer.tool_calls else []
-    said += [f"{c.name}(unreadable)" if c.arguments_error else f"{c.name}({dict(c.arguments)})" for c in answer.tool_calls]
+    said += [
+        f"{c.name}(unreadable)" if c.arguments_error else f"{c.name}({dict(c.arguments)})" for c in answer.tool_calls
+    ]
     return " ".join(said)
 
 
@@ -184,7 +188,7 @@ async def run_row(ground: Ground, row: Row, mode: Mode, road: Road, *, port: str
             sockets=2 * row.kept,  # both ends of a kept connection are in this process
         )
         seen = await observe(call, rules)
-        tries = _tries(seen)
+        tries = len(_ledger(seen)) or None
         outcome = told(seen)
         if outcome not in row.wanted(road):
             seen.broken.append(f"expected {' or '.join(row.wanted(road))}")
@@ -193,7 +197,8 @@ async def run_row(ground: Ground, row: Row, mode: Mode, road: Road, *, port: str
         seen.broken += _travels(seen.error) + row.check(world, seen)
     await until(lambda: not Footprint.now().above(base))
     seen.broken += [f"left behind at the end: {what}" for what in Footprint.now().above(base)]
-    return Shown(row, mode, road, outcome, tuple(seen.broken), seen.seconds, tries, seen.asked, world.notes)
+    notes = {**world.notes, "waits": [attempt.wait for attempt in _ledger(seen)]}
+    return Shown(row, mode, road, outcome, tuple(seen.broken), seen.seconds, tries, seen.asked, notes)
 
 
 def _plan(ground: Ground, row: Row, road: Road) -> None:
@@ -205,9 +210,9 @@ def _plan(ground: Ground, row: Row, road: Road) -> None:
         ground.server.play(*row.play)
 
 
-def _tries(seen: Observed[Any]) -> int | None:
+def _ledger(seen: Observed[Any]) -> tuple[Attempt, ...]:
     outcome = seen.error if seen.error is not None else seen.value.ok() if isinstance(seen.value, Ok) else None
-    return len(outcome.attempts) or None if isinstance(outcome, LLMError | Completion) else None
+    return outcome.attempts if isinstance(outcome, LLMError | Completion) else ()
 
 
 def _travels(error: BaseException | None) -> list[str]:
@@ -234,4 +239,3 @@ def _refused(row: Row, mode: Mode, road: Road, refused: LexigramError, ground: G
     if ground.server.journal.requests:
         broken.append("a request was sent")
     return Shown(row, mode, road, outcome, tuple(broken), 0.0)
-

@@ -24,7 +24,10 @@ def call(arguments: str | None = None, *, index: int | None = 0, **more: Any) ->
 
 
 def piece(*calls: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": {"tool_calls": list(calls)} if calls else {}, "finish_reason": finish}], **more}
+    return {
+        "choices": [{"index": 0, "delta": {"tool_calls": list(calls)} if calls else {}, "finish_reason": finish}],
+        **more,
+    }
 
 
 def tokens(prompt: int, completion: int) -> dict[str, Any]:
@@ -118,25 +121,33 @@ def said(number: str, fault: str, name: str, *want: str, **more: Any) -> Row:
     return Row(number=number, fault=fault, play=(f"model={name}",), want=want, roads=FULL, **more)
 
 
+RAW: Final = "the call says so in `arguments_error` and keeps the text, so that it can go back to the model"
+
 ANSWERS = [
     said("91a", "pieces of two calls mixed", "interleaved", "Ok f({'x': 1}) g({'x': 2})", modes=STREAM),
     said("91b", "calls without an index", "no_index", "Ok f({'x': 1}) g({'x': 2})", modes=STREAM),
     said("91c", "id repeated, then an empty name", "repeated", "Ok f({'x': 1})", modes=STREAM),
-    said("92a", "arguments that are no JSON", "arguments_broken", "Ok f(unreadable)", modes=BOTH, check=not_run()),
+    said(
+        "92a",
+        "arguments that are no JSON",
+        "arguments_broken",
+        "Ok f(unreadable)",
+        modes=BOTH,
+        check=not_run(),
+        note=RAW,
+    ),
     said("92b", 'arguments ""', "arguments_empty", "Ok f({})", modes=BOTH),
     said("92c", "arguments that are an array", "arguments_array", "Ok f(unreadable)", modes=BOTH, check=not_run()),
     said(
         "92d", "arguments cut by max_tokens", "arguments_cut", "Ok f(unreadable)", modes=BOTH, check=not_run("length")
     ),
     said("93a", "usage in a last chunk without choices", "usage_last", "Ok 'hello'", modes=STREAM, check=used(3, 2)),
-    said("93b", "usage nowhere", "usage_none", "Ok 'hello'", modes=STREAM, check=used(None, None), note="unknown, not 0"),
+    said(
+        "93b", "usage nowhere", "usage_none", "Ok 'hello'", modes=STREAM, check=used(None, None), note="unknown, not 0"
+    ),
     said("93c", "usage that grows from chunk to chunk", "usage_growing", "Ok 'hello'", modes=STREAM, check=used(3, 2)),
     said("93d", "usage twice", "usage_twice", "Ok 'hello'", modes=STREAM, check=used(3, 2)),
-    said(
-        "94a", "a refusal instead of JSON", "refusal", "ExtractionError(refusal)", modes=COMPLETE, act=extract
-    ),
-    said(
-        "94b", "a filter instead of JSON", "filtered", "LLMContentFilterError", modes=COMPLETE, act=extract
-    ),
+    said("94a", "a refusal instead of JSON", "refusal", "ExtractionError(refusal)", modes=COMPLETE, act=extract),
+    said("94b", "a filter instead of JSON", "filtered", "LLMContentFilterError", modes=COMPLETE, act=extract),
     said("94c", "JSON cut by max_tokens", "cut", "ExtractionError(truncated)", modes=COMPLETE, act=extract),
 ]

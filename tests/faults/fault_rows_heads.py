@@ -35,7 +35,12 @@ def refused(number: str, fault: str, play: str, *want: str, tries: int = 1, **mo
 def hinted(number: str, fault: str, play: str, wait: float, below: float | None = None, **more: Any) -> Row:
     """A 429 with a hint, once; the next try comes after ``wait`` seconds, by the ledger, and not much later."""
     timeouts = Timeouts(total=4.0 + wait)
-    checks: dict[str, Any] = {"check": waited(wait, below or wait + 0.4), "modes": COMPLETE, "timeouts": timeouts, **more}
+    checks: dict[str, Any] = {
+        "check": waited(wait, below or wait + 0.4),
+        "modes": COMPLETE,
+        "timeouts": timeouts,
+        **more,
+    }
     return refused(number, fault, play, *OK, tries=2, once=True, **checks)
 
 
@@ -109,7 +114,15 @@ HEADS = [
     refused("24b", "404", "404", "InvalidRequestError", check=no_prompt),
     refused("24c", "404, model_not_found", "404,code~model_not_found", "ModelNotFoundError", check=no_prompt),
     refused("24d", "422", "422", "InvalidRequestError", check=no_prompt),
-    refused("25a", "401, thirty times", "401", "LLMAuthenticationError", act=thirty_refused, requests=30),
+    refused(
+        "25a",
+        "401, thirty times",
+        "401",
+        "LLMAuthenticationError",
+        act=thirty_refused,
+        requests=30,
+        note="thirty refused keys open no breaker",
+    ),
     refused("25b", "403", "403", "LLMPermissionError", check=no_prompt),
     refused("26a", "429, insufficient_quota", "429,code~insufficient_quota,retry-after~1", "LLMQuotaExceededError"),
     refused("26b", "402", "402", "LLMQuotaExceededError"),

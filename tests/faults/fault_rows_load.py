@@ -13,7 +13,7 @@ from typing import Any
 
 from fault_acts import COMPLETE, OK
 from fault_row import BOTH, FULL, Row
-from fault_world import QUESTION, Mode, World, open_world
+from fault_world import Mode, World, open_world
 
 from lexigram.ai.llm.extraction import JSONExtractor
 from lexigram.contracts.ai.completion import Attempt, Completion
@@ -239,7 +239,14 @@ ONE_BY_ONE = {"limiter": {"concurrency": 1}}
 
 
 def many(number: str, fault: str, want: str, act: Any, **more: Any) -> Row:
-    options: dict[str, Any] = {"modes": COMPLETE, "tries": None, "requests": 10_000, "timeouts": LONG, "kept": 100, **more}
+    options: dict[str, Any] = {
+        "modes": COMPLETE,
+        "tries": None,
+        "requests": 10_000,
+        "timeouts": LONG,
+        "kept": 100,
+        **more,
+    }
     return Row(number=number, fault=fault, want=(want,), act=act, roads=FULL, **options)
 
 
@@ -266,6 +273,7 @@ LOAD = [
         "ProviderOverloadedError",
         three_layers,
         always="refuse=503",
+        note="a policy around itself adds nothing; two policies with different settings are two owners, and multiply",
         tries=3,
         requests=1,
     ),

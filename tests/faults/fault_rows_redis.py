@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from fault_acts import OK
-from fault_redis import BINARY, with_redis, without_redis
+from fault_redis import with_redis, without_redis
 from fault_row import FULL, Row
 from fault_world import Mode, World
 
@@ -87,8 +87,10 @@ def redis(number: str, fault: str, want: str, around: Any, *, act: Any = twice, 
     )
 
 
+LIMITS = "Redis holds the shared limits; times are Redis's own, so that no worker's clock matters"
+
 REDIS = [
-    redis("110", "what Redis holds is garbage", *OK, with_redis("relay"), act=corrupted, check=degraded),
+    redis("110", "what Redis holds is garbage", *OK, with_redis("relay"), act=corrupted, check=degraded, note=LIMITS),
     redis("111a", "Redis refuses connections", *OK, without_redis, check=degraded),
     redis("111b", "Redis hangs", *OK, with_redis("pause"), check=degraded),
     redis("111c", "Redis drops in mid-reply", *OK, with_redis("cut"), check=degraded),
@@ -102,4 +104,4 @@ REDIS = [
         tries=None,
     ),
     redis("111e", "Redis is slow", *OK, with_redis("slow"), check=shared),
-] if BINARY else []
+]

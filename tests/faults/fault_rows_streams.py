@@ -136,6 +136,7 @@ def s(number: str, fault: str, play: str, *want: str, **more: Any) -> Row:
     return Row(number=number, fault=fault, play=(play,), want=want, modes=STREAM, **more)
 
 
+MESSAGES = {"provider": "anthropic"}
 CONFIG = ("InvalidSettingError",)
 
 STREAMS = [
@@ -143,6 +144,8 @@ STREAMS = [
     s("64", "chunked body cut", "s_eof_chunked", *HEL, tls=True),
     s("65", "close-delimited stream cut: a clean end, no finish, no [DONE]", "s_eof_close", *HEL, tls=True),
     s("66a", "no finish_reason", "s_nofinish", "StreamError(truncated) after 'hello'"),
+    s("65b", "the same in the Messages wire", "s_eof_close", *HEL, fields=MESSAGES),
+    s("66c", "all events but message_stop", "s_nodone", "StreamError(truncated) after 'hello'", fields=MESSAGES),
     s("66b", "finish_reason without [DONE]", "s_nodone", *OK),
     s("67", "stall in mid-stream", "s_stall", "LLMTimeoutError(idle) after 'hel'", timeouts=IDLE, tls=True),
     s(
@@ -167,14 +170,17 @@ STREAMS = [
     ),
     s("71a", 'data: {"error": …} in mid-stream', "s_err", *OVERLOADED),
     s("71b", 'data: {"error": …} at once', "s_err_first", "ProviderOverloadedError", "ProviderServerError", tries=3),
-    s(
-        "72",
-        "event: error, overloaded",
-        "s_err_event_nested",
-        *OVERLOADED,
-        note="in the chat wire; the Messages wire is not spoken yet",
-    ),
+    s("72a", "event: error, overloaded, in the Messages wire", "s_err_event_nested", *OVERLOADED, fields=MESSAGES),
+    s("72b", "the same in the chat wire", "s_err_event_nested", *OVERLOADED),
     s("73", "event: error without an error key", "s_err_event", *OVERLOADED),
+    s(
+        "73b",
+        "the same in the Messages wire",
+        "s_err_event",
+        *OVERLOADED,
+        "StreamError(error) after 'hel'",
+        fields=MESSAGES,
+    ),
     s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError", tries=3),
     s("74b", "status 200 and the whole answer as JSON", "s_whole", *OK),
     s("75a", "status 200 and a web page", "s_html200", "DecodeError(content_type)"),
@@ -189,6 +195,7 @@ STREAMS = [
     s("80", "byte-order mark first", "s_bom", *OK),
     s("81", "U+2028, U+0085 and 0x1C in the text", "s_u2028", "Ok 'a\\u2028b\\x85c\\x1cd'"),
     s("82", "comments, blocks of id: or retry: only, event: ping", "s_comment", *OK),
+    s("82b", "the same in the Messages wire", "s_comment", *OK, fields=MESSAGES),
     s("83", "unknown events and fields", "s_unknown", *OK),
     s("84a", "no space after data:", "s_nospace", *OK),
     s("84b", "data over several lines", "s_multiline", *OK),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fault_redis import BINARY
 from fault_row import Row, run_row
 from fault_rows import CONNECTING
 from fault_rows_answers import ANSWERS
@@ -15,8 +16,9 @@ from fault_rows_streams import LIVES, STREAMS
 from fault_world import Ground, Mode, Road
 
 ROWS = [*CONNECTING, *PROCESSES, *HEADS, *BODIES, *STREAMS, *ANSWERS, *LOAD, *REDIS, *LIVES]
+NO_REDIS = pytest.mark.skipif(BINARY is None, reason="redis-server is not installed (apt-get install redis-server)")
 CASES = [
-    pytest.param(row, mode, road, id=f"row_{row.number}-{mode}-{road}")
+    pytest.param(row, mode, road, id=f"row_{row.number}-{mode}-{road}", marks=[NO_REDIS] if row in REDIS else [])
     for row in ROWS
     for mode in row.modes
     for road in row.roads

@@ -280,8 +280,8 @@ async def _call_again(rules: Rules, seen: Observed[Any]) -> None:
 def usage_complaints(outcome: object) -> list[str]:
     """Say what is wrong with how an outcome tells its tokens; nothing is wrong with what tells none.
 
-    The ledger of an answer has one try that succeeded (more only where tries were hedged) and its usage is the answer's.
-    Of a try that failed or was broken off the usage is unknown, and never 0.
+    The ledger of an answer has a try that succeeded, and its usage is the answer's. Of a try that failed or was broken
+    off the usage is unknown, and never 0.
 
     Args:
         outcome: a completion or an error, also inside a ``Result``.

@@ -107,8 +107,9 @@ async def status(peer: Peer, args: list[str]) -> None:
 async def refuse(peer: Peer, args: list[str]) -> None:
     """An error as providers write it.
 
-    Arguments: the status, then ``name~value`` each: ``code`` is the error's own code, ``clock`` the seconds by which the
-    server's clock is wrong, ``until`` a Retry-After as a date so many seconds ahead of that clock; all else is a header.
+    Arguments: the status, then ``name~value`` each: ``code`` is the error's own code, ``clock`` the seconds by which
+    the server's clock is wrong, ``until`` a Retry-After as a date so many seconds ahead of that clock; all else is a
+    header.
     """
     fields = dict(argument.split("~", 1) for argument in args[1:])
     code = fields.pop("code", None)
