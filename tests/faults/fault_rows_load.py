@@ -105,6 +105,18 @@ async def other_model(world: World, mode: Mode) -> Any:
     return result
 
 
+async def all_cancelled(world: World, mode: Mode) -> Any:
+    """Thirty calls are cancelled while a server does not answer; that says nothing about the server."""
+    world.server.play_always("hang")
+    tasks = [asyncio.create_task(world.ask(mode)) for _ in range(30)]
+    await until(lambda: len(world.server.journal.requests) == 30)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    world.server.heal()
+    return await world.ask(mode)
+
+
 async def late(world: World, mode: Mode) -> Any:
     """The first answer takes a second; after the usual time it is asked for once more."""
     await in_turn(world, mode, 4)
@@ -315,6 +327,7 @@ LOAD = [
         policy=BREAKER,
     ),
     many("99b", "one model fails; the other at the same address is asked", OK[0], other_model, policy=BREAKER),
+    many("99c", "thirty calls are cancelled: the breaker stays closed", OK[0], all_cancelled, modes=BOTH, tries=1),
     many(
         "100a",
         "hedging: the first answer is late, the second is not",
