@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from fault_acts import CUT, OK, STREAM, TOTAL, quick
-from fault_row import BOTH, Row
+from fault_acts import COMPLETE, CUT, OK, STREAM, TOTAL, quick
+from fault_row import BOTH, FULL, Row
 from fault_world import QUESTION, Mode, World
 
 from lexigram.ai.llm.transport import Limits
@@ -82,19 +82,25 @@ async def crowd(world: World, mode: Mode) -> Any:
     return waiting[0] if len(kinds) == 1 else str(kinds)
 
 
-def swept(again: int | None) -> Any:
+def swept(again: int | None, *plan: str, warm: int = 0) -> Any:
+    """Cancel at every turn, while the server plays the plan."""
+
     async def act(world: World, mode: Mode) -> Any:
         steps = 0
+        for _ in range(warm):
+            await world.ask(mode)
 
         async def check(found: Step) -> None:
             nonlocal steps
             steps += 1
             assert found.outcome in ("cancelled", "returned"), found
             assert await until(lambda: world.slots() == 0), (found, world.slots())
+            world.server.heal()
             after = await asyncio.wait_for(asyncio.gather(*[world.ask(mode) for _ in range(3)]), 2)
             assert all(result.is_ok() for result in after), (found, after)
 
         async def attempt() -> None:
+            world.server.play(*plan)
             result = await world.ask(mode)
             assert result.is_ok(), result
 
@@ -277,6 +283,42 @@ LIVES = [
         act=swept(1),
         limits=FRESH,
         modes=BOTH,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104d",
+        fault="cancelled at every turn of a call that is tried twice",
+        want=("alive at every step",),
+        act=swept(None, "refuse=503"),
+        policy={"breaker": {"enabled": False}, "budget": {"enabled": False}, "retry": {"base": 0.002}},
+        limits=FRESH,
+        modes=BOTH,
+        roads=FULL,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104e",
+        fault="the same, cancelled twice",
+        want=("alive at every step",),
+        act=swept(1, "refuse=503"),
+        policy={"breaker": {"enabled": False}, "budget": {"enabled": False}, "retry": {"base": 0.002}},
+        limits=FRESH,
+        modes=BOTH,
+        roads=FULL,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104f",
+        fault="cancelled at every turn of a hedged call",
+        want=("alive at every step",),
+        act=swept(None, "sleep=0.05", "ok", warm=4),
+        policy={"budget": {"enabled": False}, "hedge": {"enabled": True, "min_samples": 3, "min_delay": 0.005}},
+        limits=Limits(connections=4, idle_connections=0),
+        modes=COMPLETE,
+        roads=FULL,
         requests=10_000,
         timeouts=Timeouts(total=30),
     ),

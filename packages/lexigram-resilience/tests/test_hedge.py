@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from virtual import OFF, USER, Server, clock, policy, virtually
 
+from lexigram.contracts.ai import Completion, CompletionRequest, LLMError
 from lexigram.contracts.ai.errors import ProviderServerError
+from lexigram.contracts.result import Result
 from lexigram.resilience import HedgeConfig, LimitKey
 from lexigram.resilience.hedge import Latencies
 
@@ -118,6 +120,55 @@ def test_a_cancelled_hedged_call_leaves_nothing_running(seconds: float) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     body()
+
+
+class SlowToEnd(Server):
+    """Takes a second to end when it is cancelled."""
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        try:
+            return await super().complete_request(request)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.0)
+            raise
+
+
+@virtually
+async def test_cancelled_while_the_loser_ends_the_winners_permit_comes_back_too() -> None:
+    server = SlowToEnd(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.answer = lambda number, _: (9.0 if number == 0 else 0.5, "x")
+    task = asyncio.create_task(client.complete(USER))
+    await asyncio.sleep(2.0)  # the second try has answered after 1.5 seconds, and the first takes another to end
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(server.requests) == 2
+    assert client.policy.limiter.in_flight(KEY) == 0
+
+
+class BuggySecond(Server):
+    """The second request meets a bug after half a second."""
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        if len(self.requests) == 1:
+            await asyncio.sleep(0.5)
+            raise KeyError("a bug")
+        return await super().complete_request(request)
+
+
+@virtually
+async def test_a_bug_in_the_second_try_passes_through_and_holds_nothing() -> None:
+    server = BuggySecond(lambda *_: "x", 1.0)
+    client = policy(**{**OFF, "hedge": {**HEDGE, "min_samples": 2}}).wrap(server)
+    server.requests += [None, None]  # type: ignore[list-item]
+    for _ in range(2):
+        await client.complete(USER)
+    server.requests.clear()
+    server.answer = lambda *_: (1.2, ProviderServerError("down", status=500))
+    with pytest.raises(KeyError):
+        await client.complete(USER)
+    assert client.policy.limiter.in_flight(KEY) == 0
 
 
 @virtually
