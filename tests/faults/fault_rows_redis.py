@@ -9,6 +9,7 @@ from typing import Any
 from fault_acts import OK
 from fault_redis import with_redis, without_redis
 from fault_row import FULL, Row
+from fault_rows_streams import FRESH, swept
 from fault_world import Mode, World
 
 from lexigram.contracts.ai.request import Timeouts
@@ -103,5 +104,17 @@ REDIS = [
         check=shared,
         tries=None,
     ),
-    redis("111e", "Redis is slow", *OK, with_redis("slow"), check=shared),
+    redis(
+        "111e",
+        "cancelled at every turn of the loop",
+        "alive at every step",
+        with_redis("relay"),
+        act=swept(None),
+        check=shared,
+        tries=None,
+        requests=10_000,
+        limits=FRESH,
+        timeouts=Timeouts(total=30),
+    ),
+    redis("111f", "Redis is slow", *OK, with_redis("slow"), check=shared),
 ]

@@ -95,8 +95,11 @@ class World:
 
     def leases(self) -> int:
         """Permits of the limiter that are out."""
-        limiter = self.policy.limiter if self.policy is not None else None
-        return sum(map(limiter.in_flight, limiter._doors)) if isinstance(limiter, MemoryLimiter) else 0
+        limiter: Any = self.policy.limiter if self.policy is not None else None
+        if isinstance(limiter, MemoryLimiter):
+            return sum(map(limiter.in_flight, limiter._doors))
+        # Over Redis: what is out, and what is being given back.
+        return sum(len(link.leases) + len(link.tasks) for link in limiter._links.values()) if limiter else 0
 
     def _permits(self) -> int:
         if self.policy is None:
