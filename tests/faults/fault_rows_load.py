@@ -13,6 +13,7 @@ from typing import Any
 
 from fault_acts import COMPLETE, OK
 from fault_row import BOTH, FULL, Row
+from fault_rows_streams import FRESH, swept
 from fault_world import Mode, World, open_world
 
 from lexigram.ai.llm.extraction import JSONExtractor
@@ -346,11 +347,21 @@ LOAD = [
         tries=1,
     ),
     many(
-        "101",
+        "101a",
         "waiters of the limiter are cancelled",
         "two permits, none lost, none doubled",
         cancelled_waiters,
         policy={"limiter": {"concurrency": 2}},
+        modes=BOTH,
+    ),
+    many(
+        "101b",
+        "three calls, one permit, cancelled at every turn of the loop",
+        "alive at every step",
+        swept(None, together=3),
+        policy={"limiter": {"concurrency": 1}, "bulkhead": {"max_calls": 1}},
+        limits=FRESH,
+        timeouts=Timeouts(total=30),
         modes=BOTH,
     ),
     many(

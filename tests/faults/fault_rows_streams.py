@@ -82,7 +82,7 @@ async def crowd(world: World, mode: Mode) -> Any:
     return waiting[0] if len(kinds) == 1 else str(kinds)
 
 
-def swept(again: int | None, *plan: str, warm: int = 0) -> Any:
+def swept(again: int | None, *plan: str, warm: int = 0, together: int = 1) -> Any:
     """Cancel at every turn, while the server plays the plan."""
 
     async def act(world: World, mode: Mode) -> Any:
@@ -101,8 +101,8 @@ def swept(again: int | None, *plan: str, warm: int = 0) -> Any:
 
         async def attempt() -> None:
             world.server.play(*plan)
-            result = await world.ask(mode)
-            assert result.is_ok(), result
+            results = await asyncio.gather(*[world.ask(mode) for _ in range(together)])
+            assert all(result.is_ok() for result in results), results
 
         try:
             found = await sweep(attempt, check, again=again)

@@ -164,3 +164,20 @@ async def test_the_harness_notices_a_coroutine_that_keeps_what_it_took() -> None
 
     with pytest.raises(AssertionError):
         await sweep(naive, check)
+
+
+async def test_the_harness_notices_a_coroutine_that_goes_on_when_it_is_cancelled() -> None:
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return
+
+    found: list[str] = []
+
+    async def check(step: Step) -> None:
+        found.append(step.outcome)
+
+    await sweep(deaf, check)
+    assert "swallowed" in found and found[-1] == "returned"

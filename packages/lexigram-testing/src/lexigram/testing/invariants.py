@@ -294,9 +294,9 @@ def usage_complaints(outcome: object) -> list[str]:
         return told + _unknown_where_it_failed(outcome.attempts)
     if isinstance(outcome, LLMError):
         zero = outcome.partial is not None and _is_zero(outcome.partial.usage)
-        answered = isinstance(outcome, ExtractionError | LLMContentFilterError)  # an answer came, and was no use
-        good = any(attempt.outcome == "ok" for attempt in outcome.attempts)
-        wrong = ["an error's ledger has a try that succeeded"] if good and not answered else []
+        useless = isinstance(outcome, ExtractionError | LLMContentFilterError)  # an answer came, and was no use
+        claimed = not useless and any(attempt.outcome == "ok" for attempt in outcome.attempts)
+        wrong = ["an error's ledger has a try that succeeded"] if claimed else []
         wrong += ["the partial answer's usage is 0 instead of unknown"] if zero else []
         return wrong + _unknown_where_it_failed(outcome.attempts)
     return []

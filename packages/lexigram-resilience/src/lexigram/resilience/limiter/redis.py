@@ -63,7 +63,7 @@ class _Link:
         async with asyncio.timeout(timeout):
             reply = await run(keys=[base], args=args)
         if task is not None and task.cancelling() > before:
-            # Before Python 3.12 asyncio.wait_for, which the Redis client uses, swallows a cancellation in its last turn.
+            # Before Python 3.12 asyncio.wait_for, which the Redis client uses, may swallow a cancellation.
             raise asyncio.CancelledError
         return reply
 
