@@ -337,6 +337,7 @@ LOAD = [
         policy=HEDGE,
         tries=2,
         check=loser_is_gone,
+        note="the ledger tells both tries; the loser is cancelled and its connection closed before the answer is out",
     ),
     many(
         "100b",

@@ -142,6 +142,7 @@ def s(number: str, fault: str, play: str, *want: str, **more: Any) -> Row:
     return Row(number=number, fault=fault, play=(play,), want=want, modes=STREAM, **more)
 
 
+NOTHING = "a stream that is cut before its first event, so it is tried again"
 MESSAGES = {"provider": "anthropic"}
 CONFIG = ("InvalidSettingError",)
 
@@ -162,6 +163,7 @@ STREAMS = [
         timeouts=FIRST,
         tls=True,
         tries=3,
+        note="a try that brought no content is made again, within the same total",
     ),
     s("68b", "comments only, total alone", "s_comments_forever", TOTAL, timeouts=Timeouts(total=0.4)),
     s("69a", "[DONE], and the body never ends", "s_stall_done", *OK, check=quick(1.5)),
@@ -190,7 +192,7 @@ STREAMS = [
     s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError", tries=3),
     s("74b", "status 200 and the whole answer as JSON", "s_whole", *OK),
     s("75a", "status 200 and a web page", "s_html200", "DecodeError(content_type)"),
-    s("75b", "status 200 and nothing", "s_empty", *CUT, tries=3),
+    s("75b", "status 200 and nothing", "s_empty", *CUT, tries=3, note=NOTHING),
     s("75c", "status 200 and blank lines only", "s_blank", *CUT, tries=3),
     s("76", "malformed JSON in one event", "s_badjson", "DecodeError(bad_json) after 'hel'"),
     s("77", "UTF-8 split at every byte", "s_utf8split", "Ok 'h\\xe9\\U0001f600l\\u4e2do'", tls=True),

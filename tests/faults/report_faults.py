@@ -69,8 +69,12 @@ def _section(rows: Iterable[Row], played: Played, first: int, last: int) -> list
         if first <= int(n) <= last
     ]
     table += [line for _, line in sorted(made)]
-    notes = [f"- **{row.number}**: {row.note}." for row in rows if first <= row.sort[0] <= last and row.note]
-    return table + (["", *notes] if notes else [])
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if first <= row.sort[0] <= last and row.note:
+            notes.setdefault(row.note, []).append(row.number)
+    argued = [f"- **{', '.join(numbers)}**: {note}." for note, numbers in notes.items()]
+    return table + (["", *argued] if argued else [])
 
 
 def _line(row: Row, shown: list[Shown]) -> str:
@@ -87,7 +91,8 @@ def here(shown: list[Shown]) -> str:
     seconds = max(s.seconds for s in shown)
     more = [f"{tries} tries"] if tries > 1 else []
     more += [f"{seconds:.1f} s"] if seconds >= 0.25 else []
-    more += dict.fromkeys(s.notes["figure"] for s in shown if "figure" in s.notes)
+    figures = dict.fromkeys(s.notes["figure"] for s in shown if "figure" in s.notes)
+    more += ["; ".join(figures)] if figures else []
     broken = dict.fromkeys(text.splitlines()[0] for s in shown for text in s.broken)
     return "<br>".join([*parts, *([", ".join(more)] if more else []), *broken])
 
