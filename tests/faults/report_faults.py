@@ -79,7 +79,9 @@ def _section(rows: Iterable[Row], played: Played, first: int, last: int) -> list
 
 def _line(row: Row, shown: list[Shown]) -> str:
     others = OTHERS["rows"].get(row.number, {})
-    cells = [row.number, row.fault, here(shown), *(others.get(key, "").replace("✗", "**✗**") for key in LIBRARIES)]
+    played = " ".join(f"`{name}`" for name in (*row.play, *filter(None, [row.always])))
+    fault = f"{row.fault}<br>{played}" if played else row.fault
+    cells = [row.number, fault, here(shown), *(others.get(key, "").replace("✗", "**✗**") for key in LIBRARIES)]
     return "| " + " | ".join(cells) + " |"
 
 

@@ -147,28 +147,43 @@ async def test_cancelled_while_the_loser_ends_the_winners_permit_comes_back_too(
     assert client.policy.limiter.in_flight(KEY) == 0
 
 
-class BuggySecond(Server):
-    """The second request meets a bug after half a second."""
+class RaisingSecond(Server):
+    """The second request raises after half a second."""
+
+    raises: Exception = KeyError("a bug")
 
     async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
         if len(self.requests) == 1:
             await asyncio.sleep(0.5)
-            raise KeyError("a bug")
+            raise self.raises
         return await super().complete_request(request)
 
 
-@virtually
-async def test_a_bug_in_the_second_try_passes_through_and_holds_nothing() -> None:
-    server = BuggySecond(lambda *_: "x", 1.0)
-    client = policy(**{**OFF, "hedge": {**HEDGE, "min_samples": 2}}).wrap(server)
+async def raised_by_the_second(error: Exception) -> Any:
+    server = RaisingSecond(lambda *_: "x", 1.0)
+    server.raises = error
+    client = policy(**{**OFF, "hedge": {**HEDGE, "min_samples": 2}, "retry": {"max_attempts": 2}}).wrap(server)
     server.requests += [None, None]  # type: ignore[list-item]
     for _ in range(2):
         await client.complete(USER)
     server.requests.clear()
     server.answer = lambda *_: (1.2, ProviderServerError("down", status=500))
+    try:
+        return await client.complete(USER)
+    finally:
+        assert client.policy.limiter.in_flight(KEY) == 0  # type: ignore[attr-defined]
+
+
+@virtually
+async def test_a_bug_in_the_second_try_passes_through_and_holds_nothing() -> None:
     with pytest.raises(KeyError):
-        await client.complete(USER)
-    assert client.policy.limiter.in_flight(KEY) == 0
+        await raised_by_the_second(KeyError("a bug"))
+
+
+@virtually
+async def test_an_error_that_the_client_raises_instead_of_returning_is_told_like_any_other() -> None:
+    error = (await raised_by_the_second(ProviderServerError("gone", status=502))).err()
+    assert [attempt.outcome for attempt in error.attempts] == ["LEX_ERR_LLM_022", "LEX_ERR_LLM_022"]
 
 
 @virtually

@@ -55,6 +55,8 @@ async def race(
     won = running[winner]
     try:
         return winner.result(), won
+    except LLMError as error:
+        return Err(error), won
     except BaseException:
         call.interrupted(won)
         raise
