@@ -32,11 +32,11 @@ def refused(number: str, fault: str, play: str, *want: str, tries: int = 1, **mo
     return Row(number=number, fault=fault, play=(f"refuse={play}",), want=want, tries=tries, roads=FULL, **more)
 
 
-def hinted(number: str, fault: str, play: str, wait: float, below: float | None = None, **more: Any) -> Row:
+def hinted(number: str, fault: str, play: str, wait: float, **more: Any) -> Row:
     """A 429 with a hint, once; the next try comes after ``wait`` seconds, by the ledger, and not much later."""
     timeouts = Timeouts(total=4.0 + wait)
     checks: dict[str, Any] = {
-        "check": waited(wait, below or wait + 0.4),
+        "check": waited(wait, wait + 1.0),
         "modes": COMPLETE,
         "timeouts": timeouts,
         **more,

@@ -63,7 +63,7 @@ def nothing_too_late(_: World, seen: Observed[Any]) -> list[str]:
     error: Any = seen.error
     *before, last = error.attempts
     began = sum(a.wait + a.duration for a in before) + last.wait
-    return [] if began <= 0.72 and seen.seconds <= 1.2 else [f"the last try began after {began:.2f} s"]
+    return [] if began <= 0.9 and seen.seconds <= 1.5 else [f"the last try began after {began:.2f} s"]
 
 
 async def breaker_life(world: World, mode: Mode) -> Any:
@@ -181,7 +181,7 @@ async def left(task: asyncio.Task[Any], after: float) -> str:
     began = time.perf_counter()
     done, _ = await asyncio.wait([task], timeout=1)
     took = time.perf_counter() - began
-    return "cancelled at once" if done and task.cancelled() and took < 0.05 else f"{task}, after {took:.3f} s"
+    return "cancelled at once" if done and task.cancelled() and took < 0.25 else f"{task}, after {took:.3f} s"
 
 
 async def in_a_pause(world: World, mode: Mode) -> Any:
