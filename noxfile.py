@@ -116,6 +116,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """A thousand streams at once with faults in ten ways: typed outcomes, nothing left. ``-- --write`` writes docs."""
+    sync(session, "test")
+    session.run("python", "tests/faults/load.py", *session.posargs)
+
+
+@nox.session
 def budget(session: nox.Session) -> None:
     """Counts that no machine changes, against ``benchmarks/budget.json``. ``-- --update`` rewrites it."""
     sync(session)

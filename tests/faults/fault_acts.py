@@ -47,7 +47,7 @@ def failing(code: int) -> Any:
 def retryable(expected: bool) -> Any:
     def check(_: World, seen: Observed[Any]) -> list[str]:
         error: Any = seen.error
-        return [] if error.retryable is expected else [f"retryable is {error.retryable}"]
+        return [] if error is None or error.retryable is expected else [f"retryable is {error.retryable}"]
 
     return check
 

@@ -15,7 +15,7 @@ from fault_acts import (
     quick,
     retryable,
 )
-from fault_world import Row
+from fault_row import Row
 
 from lexigram.contracts.ai.request import Timeouts
 
@@ -38,6 +38,7 @@ BODIES = [
     Row(number="50", fault="redirect loop", want=("DecodeError(redirect)",), always="redir_loop"),
     Row(
         number="51",
+        tries=2,
         fault="Content-Length longer than the body",
         want=TRUNCATED,
         play=("short_cl",),
@@ -47,6 +48,7 @@ BODIES = [
     ),
     Row(
         number="52a",
+        tries=2,
         fault="cut inside a chunk",
         want=TRUNCATED,
         play=("trunc_chunked",),
@@ -56,6 +58,7 @@ BODIES = [
     ),
     Row(
         number="52b",
+        tries=2,
         fault="bad chunk size",
         want=("ProviderConnectionError(protocol)",),
         play=("bad_chunk",),
@@ -64,16 +67,23 @@ BODIES = [
     ),
     Row(
         number="53",
+        tries=2,
         fault="JSON cut, framing valid",
         want=("DecodeError(bad_json)",),
         play=("trunc_json",),
         modes=COMPLETE,
     ),
     Row(
-        number="54", fault="invalid UTF-8 in JSON", want=("DecodeError(bad_utf8)",), play=("bad_utf8",), modes=COMPLETE
+        number="54",
+        tries=2,
+        fault="invalid UTF-8 in JSON",
+        want=("DecodeError(bad_utf8)",),
+        play=("bad_utf8",),
+        modes=COMPLETE,
     ),
     Row(
         number="55",
+        once=True,
         fault="lone surrogate",
         want=("Ok 'h\\ud800lo'",),
         play=("surrogate",),
@@ -83,6 +93,7 @@ BODIES = [
     ),
     Row(
         number="55b",
+        once=True,
         fault="lone surrogate in a stream",
         want=("Ok 'hel\\ud83dlo'",),
         play=("s_surrogate",),
@@ -90,7 +101,7 @@ BODIES = [
         act=encodable,
         requests=2,
     ),
-    Row(number="56", fault="gzip cut", want=TRUNCATED, play=("gzip_trunc",), modes=COMPLETE),
+    Row(number="56", tries=2, fault="gzip cut", want=TRUNCATED, play=("gzip_trunc",), modes=COMPLETE),
     Row(
         number="57",
         fault="plain body called gzip",

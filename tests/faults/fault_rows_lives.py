@@ -8,7 +8,8 @@ import sys
 import textwrap
 from typing import Any
 
-from fault_world import Mode, Row, World
+from fault_row import Row
+from fault_world import Mode, World
 
 from lexigram.contracts.ai.request import Timeouts
 
@@ -23,6 +24,9 @@ if {road!r} == "httpx":
     transport = httpx.AsyncHTTPTransport()
 config = ClientConfig(provider="openai_compatible", model="m-1", api_base={url!r}, api_key="k", timeout=5)
 client = build_client(config, ProviderRegistry().get("openai_compatible"), transport=transport)
+if {road!r} == "full":
+    from lexigram.resilience import ResilienceConfig, ResiliencePolicy
+    client = ResiliencePolicy(ResilienceConfig.of(limiter={{"concurrency": 64}}, bulkhead={{"max_calls": 64}})).wrap(client)
 QUESTION = [{{"role": "user", "content": "Hi"}}]
 
 async def call():

@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import Any
 
-from fault_acts import CUT, OK, STREAM, TOTAL, quick
-from fault_world import BOTH, QUESTION, Mode, Row, World
+from fault_acts import COMPLETE, CUT, OK, STREAM, TOTAL, quick
+from fault_row import BOTH, FULL, Row
+from fault_world import QUESTION, Mode, World
 
 from lexigram.ai.llm.transport import Limits
 from lexigram.contracts.ai.request import Timeouts
@@ -81,21 +82,27 @@ async def crowd(world: World, mode: Mode) -> Any:
     return waiting[0] if len(kinds) == 1 else str(kinds)
 
 
-def swept(again: int | None) -> Any:
+def swept(again: int | None, *plan: str, warm: int = 0, together: int = 1) -> Any:
+    """Cancel at every turn, while the server plays the plan."""
+
     async def act(world: World, mode: Mode) -> Any:
         steps = 0
+        for _ in range(warm):
+            await world.ask(mode)
 
         async def check(found: Step) -> None:
             nonlocal steps
             steps += 1
             assert found.outcome in ("cancelled", "returned"), found
             assert await until(lambda: world.slots() == 0), (found, world.slots())
+            world.server.heal()
             after = await asyncio.wait_for(asyncio.gather(*[world.ask(mode) for _ in range(3)]), 2)
             assert all(result.is_ok() for result in after), (found, after)
 
         async def attempt() -> None:
-            result = await world.ask(mode)
-            assert result.is_ok(), result
+            world.server.play(*plan)
+            results = await asyncio.gather(*[world.ask(mode) for _ in range(together)])
+            assert all(result.is_ok() for result in results), results
 
         try:
             found = await sweep(attempt, check, again=again)
@@ -109,12 +116,12 @@ def swept(again: int | None) -> Any:
 
 def key_row(letter: str, fault: str, key: str, want: tuple[str, ...]) -> Row:
     canary = Canary()
-    fields = {"canary": canary, "api_key": key.format(canary.value)}
     return Row(
         number=f"114{letter}",
         fault=fault,
         want=want,
-        fields=fields,
+        canary=canary,
+        fields={"api_key": key.format(canary.value)},
         modes=BOTH,
         requests=1 if "Ok" in want[0] else 0,
         again="Ok" in want[0],
@@ -135,6 +142,8 @@ def s(number: str, fault: str, play: str, *want: str, **more: Any) -> Row:
     return Row(number=number, fault=fault, play=(play,), want=want, modes=STREAM, **more)
 
 
+NOTHING = "a stream that is cut before its first event, so it is tried again"
+MESSAGES = {"provider": "anthropic"}
 CONFIG = ("InvalidSettingError",)
 
 STREAMS = [
@@ -142,13 +151,24 @@ STREAMS = [
     s("64", "chunked body cut", "s_eof_chunked", *HEL, tls=True),
     s("65", "close-delimited stream cut: a clean end, no finish, no [DONE]", "s_eof_close", *HEL, tls=True),
     s("66a", "no finish_reason", "s_nofinish", "StreamError(truncated) after 'hello'"),
+    s("65b", "the same in the Messages wire", "s_eof_close", *HEL, fields=MESSAGES),
+    s("66c", "all events but message_stop", "s_nodone", "StreamError(truncated) after 'hello'", fields=MESSAGES),
     s("66b", "finish_reason without [DONE]", "s_nodone", *OK),
     s("67", "stall in mid-stream", "s_stall", "LLMTimeoutError(idle) after 'hel'", timeouts=IDLE, tls=True),
-    s("68", "comments only, forever", "s_comments_forever", "LLMTimeoutError(first_token)", timeouts=FIRST, tls=True),
+    s(
+        "68",
+        "comments only, forever",
+        "s_comments_forever",
+        "LLMTimeoutError(first_token)",
+        timeouts=FIRST,
+        tls=True,
+        tries=3,
+        note="a try that brought no content is made again, within the same total",
+    ),
     s("68b", "comments only, total alone", "s_comments_forever", TOTAL, timeouts=Timeouts(total=0.4)),
     s("69a", "[DONE], and the body never ends", "s_stall_done", *OK, check=quick(1.5)),
     s("69b", "finish_reason, and then nothing", "s_stall_finish", *OK, check=quick(2.9), timeouts=Timeouts(total=4)),
-    s("70a", "first token too late", "s_slow_first=2", "LLMTimeoutError(first_token)", timeouts=FIRST),
+    s("70a", "first token too late", "s_slow_first=2", "LLMTimeoutError(first_token)", timeouts=FIRST, tries=3),
     s(
         "70b",
         "first token slower than the idle limit",
@@ -157,20 +177,23 @@ STREAMS = [
         timeouts=Timeouts(total=3, first_token=2, idle=0.2),
     ),
     s("71a", 'data: {"error": …} in mid-stream', "s_err", *OVERLOADED),
-    s("71b", 'data: {"error": …} at once', "s_err_first", "ProviderOverloadedError", "ProviderServerError"),
-    s(
-        "72",
-        "event: error, overloaded",
-        "s_err_event_nested",
-        *OVERLOADED,
-        note="in the chat wire; the Messages wire is not spoken yet",
-    ),
+    s("71b", 'data: {"error": …} at once', "s_err_first", "ProviderOverloadedError", "ProviderServerError", tries=3),
+    s("72a", "event: error, overloaded, in the Messages wire", "s_err_event_nested", *OVERLOADED, fields=MESSAGES),
+    s("72b", "the same in the chat wire", "s_err_event_nested", *OVERLOADED),
     s("73", "event: error without an error key", "s_err_event", *OVERLOADED),
-    s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError"),
+    s(
+        "73b",
+        "the same in the Messages wire",
+        "s_err_event",
+        *OVERLOADED,
+        "StreamError(error) after 'hel'",
+        fields=MESSAGES,
+    ),
+    s("74", "status 200 and a JSON error", "s_json200", "ProviderOverloadedError", "ProviderServerError", tries=3),
     s("74b", "status 200 and the whole answer as JSON", "s_whole", *OK),
     s("75a", "status 200 and a web page", "s_html200", "DecodeError(content_type)"),
-    s("75b", "status 200 and nothing", "s_empty", *CUT),
-    s("75c", "status 200 and blank lines only", "s_blank", *CUT),
+    s("75b", "status 200 and nothing", "s_empty", *CUT, tries=3, note=NOTHING),
+    s("75c", "status 200 and blank lines only", "s_blank", *CUT, tries=3),
     s("76", "malformed JSON in one event", "s_badjson", "DecodeError(bad_json) after 'hel'"),
     s("77", "UTF-8 split at every byte", "s_utf8split", "Ok 'h\\xe9\\U0001f600l\\u4e2do'", tls=True),
     s("78", "invalid UTF-8 in one event", "s_badutf8", "DecodeError(bad_utf8) after 'hel'"),
@@ -180,6 +203,7 @@ STREAMS = [
     s("80", "byte-order mark first", "s_bom", *OK),
     s("81", "U+2028, U+0085 and 0x1C in the text", "s_u2028", "Ok 'a\\u2028b\\x85c\\x1cd'"),
     s("82", "comments, blocks of id: or retry: only, event: ping", "s_comment", *OK),
+    s("82b", "the same in the Messages wire", "s_comment", *OK, fields=MESSAGES),
     s("83", "unknown events and fields", "s_unknown", *OK),
     s("84a", "no space after data:", "s_nospace", *OK),
     s("84b", "data over several lines", "s_multiline", *OK),
@@ -261,6 +285,42 @@ LIVES = [
         act=swept(1),
         limits=FRESH,
         modes=BOTH,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104d",
+        fault="cancelled at every turn of a call that is tried twice",
+        want=("alive at every step",),
+        act=swept(None, "refuse=503"),
+        policy={"breaker": {"enabled": False}, "budget": {"enabled": False}, "retry": {"base": 0.002}},
+        limits=FRESH,
+        modes=BOTH,
+        roads=FULL,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104e",
+        fault="the same, cancelled twice",
+        want=("alive at every step",),
+        act=swept(1, "refuse=503"),
+        policy={"breaker": {"enabled": False}, "budget": {"enabled": False}, "retry": {"base": 0.002}},
+        limits=FRESH,
+        modes=BOTH,
+        roads=FULL,
+        requests=10_000,
+        timeouts=Timeouts(total=30),
+    ),
+    Row(
+        number="104f",
+        fault="cancelled at every turn of a hedged call",
+        want=("alive at every step",),
+        act=swept(None, "sleep=0.05", "ok", warm=4),
+        policy={"budget": {"enabled": False}, "hedge": {"enabled": True, "min_samples": 3, "min_delay": 0.005}},
+        limits=Limits(connections=4, idle_connections=0),
+        modes=COMPLETE,
+        roads=FULL,
         requests=10_000,
         timeouts=Timeouts(total=30),
     ),

@@ -1,14 +1,13 @@
-"""One row of the table, run: an application is booted, its client asked over a real socket, the invariants checked."""
+"""Where the rows are played: a server that misbehaves, and an application whose client talks to it over real sockets."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import httpx
 import trustme
@@ -19,18 +18,23 @@ from lexigram.ai.llm.transport.over_http import HttpSender
 from lexigram.app import Application
 from lexigram.contracts.ai import LLMClientProtocol
 from lexigram.contracts.ai.completion import Completion
-from lexigram.contracts.ai.errors import InvalidMessageError, LLMError
-from lexigram.contracts.ai.request import Timeouts
-from lexigram.contracts.errors import LexigramError
-from lexigram.contracts.result import Err, Ok, Result
+from lexigram.contracts.ai.errors import LLMError
+from lexigram.contracts.result import Result
+from lexigram.resilience import MemoryLimiter, ResilienceModule, ResiliencePolicy, ResilientClient
 from lexigram.testing import Canary
 from lexigram.testing.faults import FaultServer
-from lexigram.testing.invariants import Footprint, Observed, Rules, observe, until
 
-Road = Literal["ours", "httpx"]
+Road = Literal["full", "ours", "httpx"]
+"""What the client is made of: everything a user has, the engine on its own transport alone, the engine on httpx's."""
+
 Mode = Literal["complete", "stream"]
-QUESTION: Any = [{"role": "user", "content": "Hi"}]
-BOTH: tuple[Mode, ...] = ("complete", "stream")
+QUESTION: Final[Any] = [{"role": "user", "content": "Hi"}]
+QUICK: Final[dict[str, dict[str, Any]]] = {
+    "retry": {"base": 0.02, "cap": 0.05},
+    "limiter": {"concurrency": 256},
+    "bulkhead": {"max_calls": 256},
+}
+"""The full stack's settings where a row has none: all parts at work, short pauses."""
 
 
 class Ground:
@@ -63,9 +67,8 @@ class World:
     road: Road
     client: LLMClientProtocol
     canary: Canary
-    transport: httpx.AsyncHTTPTransport | None
-    requests: int = 0
-    connections: int = 0
+    transport: httpx.AsyncHTTPTransport | None = None
+    policy: ResiliencePolicy | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,10 +77,14 @@ class World:
 
     @property
     def pool(self) -> Any:
-        sender: Any = self.client._sender  # type: ignore[attr-defined]
-        return sender.pool if isinstance(sender, HttpSender) else None
+        engine: Any = self.client._inner if isinstance(self.client, ResilientClient) else self.client
+        return engine._sender.pool if isinstance(engine._sender, HttpSender) else None
 
     def slots(self) -> int:
+        """Everything a call takes and has to give back: connections, leases, places."""
+        return self._connections() + self._permits()
+
+    def _connections(self) -> int:
         if self.pool is not None:
             stats = self.pool.stats()
             return int(stats.in_use + stats.connecting + stats.waiters)
@@ -86,192 +93,76 @@ class World:
         inner: Any = self.transport._pool
         return len(inner._requests) + sum(not c.is_idle() and not c.is_closed() for c in inner._connections)
 
+    def leases(self) -> int:
+        """Permits of the limiter that are out."""
+        limiter: Any = self.policy.limiter if self.policy is not None else None
+        if isinstance(limiter, MemoryLimiter):
+            return sum(map(limiter.in_flight, limiter._doors))
+        # Over Redis: what is out, and what is being given back.
+        return sum(len(link.leases) + len(link.tasks) for link in limiter._links.values()) if limiter else 0
+
+    def _permits(self) -> int:
+        if self.policy is None:
+            return 0
+        limiter = self.policy.limiter
+        waiting = sum(map(limiter.waiting, limiter._doors)) if isinstance(limiter, MemoryLimiter) else 0
+        return self.leases() + waiting + sum(bulkhead.inside for bulkhead in self.policy._bulkheads.values())
+
+    def figure(self, text: str) -> None:
+        """Say a number that the table shows."""
+        self.notes["figure"] = text
+
     async def ask(self, mode: Mode, **options: Any) -> Result[Completion, LLMError]:
         if mode == "complete":
             return await self.client.complete(QUESTION, **options)
         return await self.client.stream_chat(QUESTION, **options).completion()
 
 
-Act = Callable[[World, Mode], Awaitable[Any]]
-
-
-async def ask(world: World, mode: Mode) -> Any:
-    return await world.ask(mode)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One fault.
-
-    Attributes:
-        number: the row's number, with a letter where it has several faults.
-        fault: what is done to the client.
-        want: the outcomes that are right, as `told` writes them.
-        play: the plan of the server.
-        always: what happens to every request.
-        modes: how the client is asked.
-        timeouts: the client's deadlines.
-        limits: the client's limits.
-        fields: further settings of the client.
-        port: the server's port.
-        scheme: instead of the port's own.
-        host: a name instead of the address.
-        tls: whether the row is run over TLS as well.
-        around: what surrounds the call, and is over before the next one.
-        act: the call, where it is more than a question.
-        requests: most requests that the server may see.
-        check: further conditions; each text is a complaint.
-        again: whether the next call is checked.
-        roads: the transports that it is about; proxied calls go over httpx's whatever else is set.
-        note: what there is to say about it.
-    """
-
-    number: str
-    fault: str
-    want: tuple[str, ...]
-    play: tuple[str, ...] = ()
-    always: str = ""
-    modes: tuple[Mode, ...] = BOTH
-    timeouts: Timeouts = Timeouts(total=3.0, connect=1.0)
-    limits: Limits | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
-    port: str = "plain"
-    scheme: str | None = None
-    host: str = ""
-    tls: bool = False
-    around: Callable[[Ground], AbstractContextManager[Any]] = lambda _: contextlib.nullcontext()
-    act: Act = ask
-    requests: int = 1
-    check: Callable[[World, Observed[Any]], list[str]] = lambda _, __: []
-    again: bool = True
-    roads: tuple[Road, ...] = ("ours", "httpx")
-    note: str = ""
-
-    @property
-    def sort(self) -> tuple[int, str]:
-        digits = self.number.rstrip("abcdefgh")
-        return int(digits), self.number[len(digits) :]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How a row went."""
-
-    row: Row
-    mode: Mode
-    road: Road
-    outcome: str
-    broken: tuple[str, ...]
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        return not self.broken
-
-
-def told(seen: Observed[Any]) -> str:
-    """Return an outcome in a few words: class, reason, and the text that came before."""
-    error = seen.error
-    if error is None:
-        value = seen.value.ok() if isinstance(seen.value, Ok) else seen.value
-        return f"Ok {_short(value.content)}" if isinstance(value, Completion) else str(value)
-    detail = getattr(error, "phase", None) or getattr(error, "reason", None)
-    text = f"{type(error).__name__}({detail})" if detail else type(error).__name__
-    partial = getattr(error, "partial", None)
-    return f"{text} after {_short(partial.content)}" if partial is not None and partial.content else text
-
-
-def _short(text: str) -> str:
-    return ascii(text if len(text) <= 12 else text[:6] + "...")
-
-
-async def run_row(ground: Ground, row: Row, mode: Mode, road: Road, *, port: str | None = None) -> Shown:
-    """Boot, ask, check."""
-    server = ground.server
-    server.reset()
-    await until(lambda: server.journal.gone >= server.journal.connections, 0.1)
-    base = Footprint.now()
-    server.play(*row.play)
-    if row.always:
-        server.play_always(row.always)
-    async with contextlib.AsyncExitStack() as stack:
-        if row.host:
-            stack.enter_context(names(addresses("127.0.0.1")))
-        around = stack.enter_context(contextlib.ExitStack())
-        around.enter_context(row.around(ground))
-        try:
-            world = await stack.enter_async_context(open_world(ground, row, road, port or row.port))
-        except LexigramError as refused:
-            return _refused(row, mode, road, refused, ground)
-
-        async def call() -> Any:
-            try:
-                return await row.act(world, mode)
-            finally:
-                world.requests = len(server.journal.requests)
-                world.connections = server.journal.connections
-                around.close()
-
-        rules = Rules(
-            deadline=row.timeouts.total or 60,
-            canary=world.canary,
-            shown=(world.client,),
-            errors=(LLMError, InvalidMessageError),
-            slots=world.slots,
-            again=(lambda: world.ask(mode)) if row.again else None,
-            before_again=server.heal,
-            sockets=2,  # both ends of a kept connection are in this process
-        )
-        seen = await observe(call, rules)
-        outcome = told(seen)
-        if outcome not in row.want:
-            seen.broken.append(f"expected {' or '.join(row.want)}")
-        if world.requests > row.requests:
-            seen.broken.append(f"{world.requests} requests instead of {row.requests}")
-        seen.broken += row.check(world, seen)
-    await until(lambda: not Footprint.now().above(base))
-    seen.broken += [f"left behind at the end: {what}" for what in Footprint.now().above(base)]
-    return Shown(row, mode, road, outcome, tuple(seen.broken), seen.seconds)
-
-
-def _refused(row: Row, mode: Mode, road: Road, refused: LexigramError, ground: Ground) -> Shown:
-    """The settings were refused before there was a client."""
-    canary: Canary = row.fields["canary"]
-    seen: Observed[Any] = Observed(error=refused)
-    broken: list[str] = []
-    try:
-        canary.assert_absent(refused)
-    except AssertionError as leak:
-        broken.append(str(leak))
-    outcome = told(seen)
-    if outcome not in row.want:
-        broken.append(f"expected {' or '.join(row.want)}")
-    if ground.server.journal.requests:
-        broken.append("a request was sent")
-    return Shown(row, mode, road, outcome, tuple(broken), 0.0)
-
-
 @contextlib.asynccontextmanager
-async def open_world(ground: Ground, row: Row, road: Road, port: str = "plain") -> AsyncIterator[World]:
-    """Boot an application and resolve its client."""
-    fields = dict(row.fields)
-    canary = fields.pop("canary", None) or Canary()
+async def open_world(
+    ground: Ground,
+    road: Road,
+    *,
+    canary: Canary | None = None,
+    port: str = "plain",
+    scheme: str | None = None,
+    host: str = "",
+    limits: Limits | None = None,
+    policy: Mapping[str, Mapping[str, Any]] | None = None,
+    **fields: Any,
+) -> AsyncIterator[World]:
+    """Boot an application and resolve its client.
+
+    Args:
+        ground: the server.
+        road: what the client is made of.
+        canary: the client's key.
+        port, scheme, host: where the client finds the server.
+        limits: the transport's.
+        policy: parts of the resilience settings, over those of ``QUICK``.
+        fields: further settings of the client.
+    """
+    secret = canary or Canary()
     transport = (
-        httpx.AsyncHTTPTransport(verify=ground.trusting, limits=_httpx_limits(row.limits)) if road == "httpx" else None
+        httpx.AsyncHTTPTransport(verify=ground.trusting, limits=_httpx_limits(limits)) if road == "httpx" else None
     )
     config = {
         "provider": "openai_compatible",
         "model": "m-1",
-        "api_key": canary.value,
-        "api_base": ground.server.url(port=port, scheme=row.scheme, host=row.host),
-        "timeouts": row.timeouts,
+        "api_key": secret.value,
+        "api_base": ground.server.url(port=port, scheme=scheme, host=host),
         **fields,
     }
-    module = LLMModule.configure(config, transport=transport, limits=row.limits)
+    modules = [LLMModule.configure(config, transport=transport, limits=limits)]
+    if road == "full":
+        parts = policy or {}
+        settings = {part: {**QUICK.get(part, {}), **parts.get(part, {})} for part in {*QUICK, *parts}}
+        modules.append(ResilienceModule.configure(settings))
     try:
-        async with Application(modules=[module]) as app:
+        async with Application(modules=modules) as app:
             client = await app.container.resolve(LLMClientProtocol)
-            yield World(ground, road, client, canary, transport)
+            found = await app.container.resolve(ResiliencePolicy) if road == "full" else None
+            yield World(ground, road, client, secret, transport, found)
     finally:
         if transport is not None:
             await transport.aclose()
@@ -300,19 +191,3 @@ def addresses(*ips: str) -> Callable[..., Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, int(port))) for ip in ips]
 
     return found
-
-
-__all__ = [
-    "BOTH",
-    "Err",
-    "Ground",
-    "Mode",
-    "Road",
-    "Row",
-    "Shown",
-    "World",
-    "addresses",
-    "names",
-    "open_world",
-    "run_row",
-]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from virtual import OFF, USER, Server, clock, policy, virtually
 
+from lexigram.contracts.ai import Completion, CompletionRequest, LLMError
 from lexigram.contracts.ai.errors import ProviderServerError
+from lexigram.contracts.result import Result
 from lexigram.resilience import HedgeConfig, LimitKey
 from lexigram.resilience.hedge import Latencies
 
@@ -118,6 +120,70 @@ def test_a_cancelled_hedged_call_leaves_nothing_running(seconds: float) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     body()
+
+
+class SlowToEnd(Server):
+    """Takes a second to end when it is cancelled."""
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        try:
+            return await super().complete_request(request)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1.0)
+            raise
+
+
+@virtually
+async def test_cancelled_while_the_loser_ends_the_winners_permit_comes_back_too() -> None:
+    server = SlowToEnd(lambda *_: "x", 1.0)
+    client = await warmed(server)
+    server.answer = lambda number, _: (9.0 if number == 0 else 0.5, "x")
+    task = asyncio.create_task(client.complete(USER))
+    await asyncio.sleep(2.0)  # the second try has answered after 1.5 seconds, and the first takes another to end
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(server.requests) == 2
+    assert client.policy.limiter.in_flight(KEY) == 0
+
+
+class RaisingSecond(Server):
+    """The second request raises after half a second."""
+
+    raises: Exception = KeyError("a bug")
+
+    async def complete_request(self, request: CompletionRequest) -> Result[Completion, LLMError]:
+        if len(self.requests) == 1:
+            await asyncio.sleep(0.5)
+            raise self.raises
+        return await super().complete_request(request)
+
+
+async def raised_by_the_second(error: Exception) -> Any:
+    server = RaisingSecond(lambda *_: "x", 1.0)
+    server.raises = error
+    client = policy(**{**OFF, "hedge": {**HEDGE, "min_samples": 2}, "retry": {"max_attempts": 2}}).wrap(server)
+    server.requests += [None, None]  # type: ignore[list-item]
+    for _ in range(2):
+        await client.complete(USER)
+    server.requests.clear()
+    server.answer = lambda *_: (1.2, ProviderServerError("down", status=500))
+    try:
+        return await client.complete(USER)
+    finally:
+        assert client.policy.limiter.in_flight(KEY) == 0  # type: ignore[attr-defined]
+
+
+@virtually
+async def test_a_bug_in_the_second_try_passes_through_and_holds_nothing() -> None:
+    with pytest.raises(KeyError):
+        await raised_by_the_second(KeyError("a bug"))
+
+
+@virtually
+async def test_an_error_that_the_client_raises_instead_of_returning_is_told_like_any_other() -> None:
+    error = (await raised_by_the_second(ProviderServerError("gone", status=502))).err()
+    assert [attempt.outcome for attempt in error.attempts] == ["LEX_ERR_LLM_022", "LEX_ERR_LLM_022"]
 
 
 @virtually

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import time
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
 
 import pytest
 
+from lexigram.contracts.ai.completion import Attempt, Completion, Usage
 from lexigram.contracts.ai.errors import LLMError
 from lexigram.contracts.result import Err, Ok, Result
 from lexigram.testing import Canary
 from lexigram.testing.faults import CHAT, FaultServer, scenarios
-from lexigram.testing.invariants import BrokenInvariantError, Rules, observe
+from lexigram.testing.invariants import BrokenInvariantError, Rules, observe, usage_complaints
 from lexigram.testing.stepping import Step, sweep
 
 
@@ -45,6 +50,17 @@ def test_the_path_and_the_request_choose_wire_and_form(fault_server: FaultServer
     assert ask(fault_server, "/v1/chat/completions").endswith(CHAT.body)
     assert ask(fault_server, "/v1/chat/completions", b'{"stream": true}').endswith(CHAT.stream)
     assert ask(fault_server, "/ok").endswith(b'{"ok":true}')
+
+
+def test_a_refusal_has_the_headers_the_code_and_the_clock_it_is_told_to_have(fault_server: FaultServer) -> None:
+    got = ask(fault_server, "/refuse=429,code~insufficient_quota,retry-after-ms~300,until~2,clock~-3600").decode()
+    head, _, body = got.partition("\r\n\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n")[1:])}
+    date, until_ = (parsedate_to_datetime(headers[name]) for name in ("date", "retry-after"))
+    assert head.startswith("HTTP/1.1 429") and headers["retry-after-ms"] == "300"
+    assert (until_ - date).total_seconds() == 2
+    assert 3500 < time.time() - date.timestamp() < 3700
+    assert json.loads(body)["error"]["code"] == "insufficient_quota"
 
 
 def test_a_closed_port_refuses_and_opens_again_under_its_number(fault_server: FaultServer) -> None:
@@ -110,11 +126,26 @@ async def test_every_invariant_can_be_broken() -> None:
     assert "memory" in await told(swells)
     assert "slots" in await told(passes, slots=lambda: 1)
     assert "next call" in await told(passes, again=foreign)
+    assert "2 requests instead of 1" in await told(passes, asked=iter([0, 2]).__next__, most_asked=1)
+    assert "something kept" in await told(passes, again=passes, asked=lambda: 7)
     kept[2].cancel()
     kept[0].close()
     kept[1].close()
     with pytest.raises(BrokenInvariantError):
         (await observe(foreign, Rules(deadline=1.0))).require()
+
+
+def test_tokens_are_told_once_and_are_unknown_where_a_try_broke_off() -> None:
+    used = Usage(3, 2, 5, source="reported")
+    failed, good = Attempt("p", "m", "LEX_ERR_LLM_023"), Attempt("p", "m", "ok", usage=used)
+    assert usage_complaints(Ok(Completion("hi", usage=used, attempts=(failed, good)))) == []
+    assert usage_complaints(Completion("hi", usage=used)) == []
+    assert usage_complaints(Completion("hi", usage=used, attempts=(failed,)))
+    assert usage_complaints(Completion("hi", usage=used, attempts=(replace(failed, usage=used), good)))
+    assert usage_complaints(Err(LLMError("x", attempts=(failed,), partial=Completion("h")))) == []
+    assert usage_complaints(LLMError("x", attempts=(good,)))
+    assert usage_complaints(LLMError("x", partial=Completion("h", usage=Usage(0, 0, 0))))
+    assert usage_complaints("a text") == []
 
 
 async def test_the_harness_notices_a_coroutine_that_keeps_what_it_took() -> None:
@@ -133,3 +164,20 @@ async def test_the_harness_notices_a_coroutine_that_keeps_what_it_took() -> None
 
     with pytest.raises(AssertionError):
         await sweep(naive, check)
+
+
+async def test_the_harness_notices_a_coroutine_that_goes_on_when_it_is_cancelled() -> None:
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return
+
+    found: list[str] = []
+
+    async def check(step: Step) -> None:
+        found.append(step.outcome)
+
+    await sweep(deaf, check)
+    assert "swallowed" in found and found[-1] == "returned"

@@ -37,22 +37,29 @@ async def race(
         return await ask(), permit
     loop = asyncio.get_running_loop()
     running: dict[_Task, Permit] = {loop.create_task(ask()): permit}
+    winner: _Task | None = None
     try:
         await asyncio.wait(running, timeout=late)
         if not any(task.done() for task in running) and (second := hedge()) is not None:
             running[loop.create_task(ask())] = second
-        while True:
+        while winner is None:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             winner = next((t for t in running if t in done and _good(t)), None)
             if winner is None and len(done) == len(running):
                 winner = next(t for t in running if t in done)
-            if winner is not None:
-                won = running.pop(winner)
-                return winner.result(), won
-            for failed in done:
-                _settle(call, running.pop(failed), failed)
+            if winner is None:
+                for failed in done:
+                    _settle(call, running.pop(failed), failed)
     finally:
-        await _end(call, running)
+        await _end(call, running, winner)
+    won = running[winner]
+    try:
+        return winner.result(), won
+    except LLMError as error:
+        return Err(error), won
+    except BaseException:
+        call.interrupted(won)
+        raise
 
 
 def _good(task: _Task) -> bool:
@@ -70,14 +77,20 @@ def _settle(call: Call, permit: Permit, task: _Task) -> None:
         call.succeeded(permit, result.ok_value)
 
 
-async def _end(call: Call, running: dict[_Task, Permit]) -> None:
-    for task in running:
+async def _end(call: Call, running: dict[_Task, Permit], winner: _Task | None) -> None:
+    """Cancel all but the winner, wait for them, and settle them; the winner too if this wait is cancelled."""
+    losers = {task: permit for task, permit in running.items() if task is not winner}
+    for task in losers:
         task.cancel()
     try:
-        if running:
-            await asyncio.wait(running)
+        if losers:
+            await asyncio.wait(losers)
+    except BaseException:
+        if winner is not None:
+            _settle(call, running[winner], winner)
+        raise
     finally:
-        for task, permit in running.items():
+        for task, permit in losers.items():
             if task.done():
                 _settle(call, permit, task)
             else:

@@ -6,7 +6,8 @@
 
 Checked are: the secret is in no text (errors, tracebacks, logs); sockets, file descriptors, tasks, threads and the
 caller's own count of slots are back at their baseline; the call ends within its deadline; only the expected types of
-exceptions come out and the event loop complains of nothing; memory stays flat; the next call works.
+exceptions come out and the event loop complains of nothing; memory stays flat; the server was asked no more often than
+allowed; tokens are told once, and as unknown where a try broke off; the next call works, and is asked anew.
 """
 
 from __future__ import annotations
@@ -20,17 +21,29 @@ import stat
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from lexigram.contracts.ai.completion import Attempt, Completion, Usage
+from lexigram.contracts.ai.errors import ExtractionError, LLMContentFilterError, LLMError
 from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.errors import LexigramError
 from lexigram.contracts.result import Err, Ok
 from lexigram.testing.canary import Canary, SecretLeakError
 
-__all__ = ["BrokenInvariantError", "Footprint", "Observed", "Rules", "observe", "open_fds", "open_sockets", "until"]
+__all__ = [
+    "BrokenInvariantError",
+    "Footprint",
+    "Observed",
+    "Rules",
+    "observe",
+    "open_fds",
+    "open_sockets",
+    "until",
+    "usage_complaints",
+]
 
 T = TypeVar("T")
 GRACE: Final = 0.5
@@ -117,7 +130,9 @@ class Rules:
         shown: further objects that must not show the secret.
         errors: the types that may come out as exceptions or in an ``Err``.
         slots: counts what the code under test has in use; 0 when idle.
-        again: the next call; it must give an ``Ok``. None skips the check.
+        asked: counts the requests that the server has seen.
+        most_asked: most requests that the call may make, its retries included; None is any number.
+        again: the next call; it must give an ``Ok``, from the server and not from something kept. None skips the check.
         before_again: makes the world well again.
         extra_rss: most bytes that the process may grow by.
         settle: seconds until everything is back.
@@ -130,6 +145,8 @@ class Rules:
     shown: tuple[object, ...] = ()
     errors: tuple[type[BaseException], ...] = (LexigramError,)
     slots: Callable[[], int] | None = None
+    asked: Callable[[], int] | None = None
+    most_asked: int | None = None
     again: Callable[[], Awaitable[Any]] | None = None
     before_again: Callable[[], Any] = lambda: None
     extra_rss: int = 64 * _MIB
@@ -146,6 +163,7 @@ class Observed(Generic[T]):
         value: what it returned, if it did.
         error: the error, raised or inside an ``Err``.
         seconds: how long it took.
+        asked: requests that the server has seen, where the rules count them.
         grown: peak growth of the process in bytes, 0 where it cannot be measured.
         broken: the invariants that did not hold, in words.
     """
@@ -153,6 +171,7 @@ class Observed(Generic[T]):
     value: T | None = None
     error: BaseException | None = None
     seconds: float = 0.0
+    asked: int = 0
     grown: int = 0
     broken: list[str] = field(default_factory=list[str])
 
@@ -171,15 +190,21 @@ async def observe(call: Callable[[], Awaitable[T]], rules: Rules) -> Observed[T]
     gc.collect()
     base = Footprint.now()
     seen: Observed[T] = Observed()
+    asked = rules.asked or (lambda: 0)
+    before = asked()
     with _listening() as told:
         memory = _Peak()
         await _run(call, rules, seen)
+        seen.asked = asked() - before
         seen.grown = memory.grown()
         await _settled(rules, base, seen)
         gc.collect()
         await asyncio.sleep(0)
         seen.broken += [f"said: {text[:200]}" for text in told.complaints]
     _check_secret(rules, seen, told.lines)
+    if rules.most_asked is not None and seen.asked > rules.most_asked:
+        seen.broken.append(f"{seen.asked} requests instead of {rules.most_asked}")
+    seen.broken += usage_complaints(seen.error if seen.error is not None else seen.value)
     if seen.grown > rules.extra_rss:
         seen.broken.append(f"memory grew by {seen.grown // _MIB} MB")
     await _call_again(rules, seen)
@@ -239,6 +264,7 @@ async def _call_again(rules: Rules, seen: Observed[Any]) -> None:
     if rules.again is None:
         return
     rules.before_again()
+    before = rules.asked() if rules.asked is not None else -1
     try:
         result = await asyncio.wait_for(rules.again(), 5)
     except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001
@@ -247,6 +273,42 @@ async def _call_again(rules: Rules, seen: Observed[Any]) -> None:
     error = _error_in(result)
     if error is not None or not (isinstance(result, Ok) or result):
         seen.broken.append(f"the next call fails: {error}")
+    elif rules.asked is not None and rules.asked() == before:
+        seen.broken.append("the next call was answered from something kept, without asking the server")
+
+
+def usage_complaints(outcome: object) -> list[str]:
+    """Say what is wrong with how an outcome tells its tokens; nothing is wrong with what tells none.
+
+    The ledger of an answer has a try that succeeded, and its usage is the answer's. Of a try that failed or was broken
+    off the usage is unknown, and never 0.
+
+    Args:
+        outcome: a completion or an error, also inside a ``Result``.
+    """
+    if isinstance(outcome, Ok | Err):
+        return usage_complaints(outcome.ok_value if isinstance(outcome, Ok) else outcome.err_value)
+    if isinstance(outcome, Completion):
+        good = [attempt for attempt in outcome.attempts if attempt.outcome == "ok"]
+        told = [] if not outcome.attempts or outcome.usage in [a.usage for a in good] else ["no try has the usage"]
+        return told + _unknown_where_it_failed(outcome.attempts)
+    if isinstance(outcome, LLMError):
+        zero = outcome.partial is not None and _is_zero(outcome.partial.usage)
+        useless = isinstance(outcome, ExtractionError | LLMContentFilterError)  # an answer came, and was no use
+        claimed = not useless and any(attempt.outcome == "ok" for attempt in outcome.attempts)
+        wrong = ["an error's ledger has a try that succeeded"] if claimed else []
+        wrong += ["the partial answer's usage is 0 instead of unknown"] if zero else []
+        return wrong + _unknown_where_it_failed(outcome.attempts)
+    return []
+
+
+def _unknown_where_it_failed(attempts: Sequence[Attempt]) -> list[str]:
+    wrong = [a.outcome for a in attempts if a.outcome != "ok" and a.usage.source != "unknown"]
+    return [f"a try that ended with {outcome} claims to know its usage" for outcome in wrong]
+
+
+def _is_zero(usage: Usage) -> bool:
+    return usage.input_tokens == 0 or usage.output_tokens == 0
 
 
 @dataclass

@@ -27,13 +27,14 @@ class Step:
     Attributes:
         turns: the turns after which it was cancelled.
         again: the further turns after which it was cancelled once more, or None.
-        outcome: how it ended; "hung" is not within five seconds of the cancellation.
+        outcome: how it ended; "hung" is not within five seconds of the cancellation, "swallowed" is as if nobody had
+            cancelled it.
         error: what it raised.
     """
 
     turns: int
     again: int | None
-    outcome: Literal["returned", "raised", "cancelled", "hung"]
+    outcome: Literal["returned", "raised", "cancelled", "swallowed", "hung"]
     error: BaseException | None = None
 
     @property
@@ -58,7 +59,7 @@ async def step(make: Callable[[], Coroutine[Any, Any, Any]], turns: int, again: 
         if task.done():
             break
         await _turn(task)
-    task.cancel()
+    accepted = task.cancel()
     if again is not None:
         for _ in range(again):
             if not task.done():
@@ -71,7 +72,9 @@ async def step(make: Callable[[], Coroutine[Any, Any, Any]], turns: int, again: 
         if task.cancelled():
             return Step(turns, again, "cancelled")
         error = task.exception()
-        return Step(turns, again, "returned" if error is None else "raised", error)
+        if error is None:
+            return Step(turns, again, "swallowed" if accepted else "returned")
+        return Step(turns, again, "raised", error)
     finally:
         if not task.done():
             task.cancel()

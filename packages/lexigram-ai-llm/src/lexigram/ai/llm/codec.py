@@ -22,7 +22,8 @@ def loads(data: bytes) -> Any:
     """Return the JSON value.
 
     Raises:
-        DecodeError: with reason ``bad_json``, ``bad_utf8`` or ``too_large`` (nesting, digits).
+        DecodeError: with reason ``bad_json`` or ``bad_utf8``, which another try may cure (a reply cut or garbled on its
+            way), or ``too_large`` (nesting, digits).
     """
     try:
         return orjson.loads(data)
@@ -34,11 +35,13 @@ def _loads_leniently(data: bytes) -> Any:
     try:
         return json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as wrong:
-        raise DecodeError(f"the reply is not UTF-8 (at byte {wrong.start})", reason="bad_utf8") from None
+        what = f"the reply is not UTF-8 (at byte {wrong.start})"
+        raise DecodeError(what, reason="bad_utf8", retryable=True) from None
     except RecursionError:
         raise DecodeError("the reply's JSON is nested too deeply", reason="too_large") from None
     except json.JSONDecodeError as wrong:
-        raise DecodeError(f"the reply is not JSON: {wrong.msg} at character {wrong.pos}", reason="bad_json") from None
+        what = f"the reply is not JSON: {wrong.msg} at character {wrong.pos}"
+        raise DecodeError(what, reason="bad_json", retryable=True) from None
     except ValueError:
         raise DecodeError("the reply's JSON holds a number with too many digits", reason="too_large") from None
 

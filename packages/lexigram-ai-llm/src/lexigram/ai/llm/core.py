@@ -168,9 +168,9 @@ class ClientCore(ClientBase):
                 status=reply.status,
                 hint="check api_base: a proxy, a login page or a wrong path answers there",
             )
-        if not content.strip():
+        body = loads(content) if content.strip() else None
+        if not body:  # also null, [] and {}
             raise DecodeError("the reply is empty", reason="bad_shape", status=reply.status, retryable=True)
-        body = loads(content)
         try:
             return dialect.decode_response(body, self.endpoint)
         except LLMError as error:

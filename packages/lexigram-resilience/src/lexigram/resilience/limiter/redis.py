@@ -58,8 +58,14 @@ class _Link:
         run = self.scripts.get(script)
         if run is None:
             run = self.scripts[script] = self.client.register_script(script)
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
         async with asyncio.timeout(timeout):
-            return await run(keys=[base], args=args)
+            reply = await run(keys=[base], args=args)
+        if task is not None and task.cancelling() > before:
+            # Before Python 3.12 asyncio.wait_for, which the Redis client uses, may swallow a cancellation.
+            raise asyncio.CancelledError
+        return reply
 
     def spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

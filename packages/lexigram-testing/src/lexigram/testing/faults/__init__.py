@@ -22,11 +22,12 @@ from lexigram.testing.faults._server import (
     scenario,
     scenarios,
 )
-from lexigram.testing.faults._voices import CHAT, PLAIN, VOICES, Voice
+from lexigram.testing.faults._voices import CHAT, MESSAGES, PLAIN, VOICES, Voice
 
 __all__ = [
     "CANNED",
     "CHAT",
+    "MESSAGES",
     "PLAIN",
     "VOICES",
     "Content",

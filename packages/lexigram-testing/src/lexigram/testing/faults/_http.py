@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from email.utils import formatdate
 
 from lexigram.testing.faults._replies import CANNED, CLOSING, CODED, canned, chunk, gzip_bomb, response, stream_head
 from lexigram.testing.faults._server import Peer, Scenario, accepting, scenario, scenarios
@@ -99,6 +101,31 @@ async def status(peer: Peer, args: list[str]) -> None:
     code = args[0]
     body = b"" if code in ("204", "304") else peer.voice.body
     await peer.send(response(body, status=f"{code} X", length=code != "204"))
+
+
+@scenario
+async def refuse(peer: Peer, args: list[str]) -> None:
+    """An error as providers write it.
+
+    Arguments: the status, then ``name~value`` each: ``code`` is the error's own code, ``clock`` the seconds by which
+    the server's clock is wrong, ``until`` a Retry-After as a date so many seconds ahead of that clock; all else is a
+    header.
+    """
+    fields = dict(argument.split("~", 1) for argument in args[1:])
+    code = fields.pop("code", None)
+    now = time.time() + float(fields.pop("clock", "0"))
+    if "until" in fields:
+        fields["Retry-After"] = formatdate(now + float(fields.pop("until")), usegmt=True)
+    headers = [f"Date: {formatdate(now, usegmt=True)}", *(f"{name}: {value}" for name, value in fields.items())]
+    body = json.dumps({"error": {"message": "refused", "type": code, "code": code}}).encode()
+    await peer.send(response(body, "Content-Type: application/json", *headers, status=f"{args[0]} X"))
+
+
+@scenario
+async def html(peer: Peer, args: list[str]) -> None:
+    """Arguments: the status of a gateway's web page."""
+    page = b"<html><head><title>Oops</title></head><body><h1>Bad Gateway</h1><script>x()</script></body></html>"
+    await peer.send(response(page, "Content-Type: text/html", status=f"{args[0]} X"))
 
 
 @scenario

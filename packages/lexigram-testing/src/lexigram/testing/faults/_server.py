@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class ReceivedRequest:
         path: path and query.
         headers: by lower-case name.
         body: the whole body.
+        at: when its head had come, by this machine's monotonic clock.
     """
 
     connection: int
@@ -53,6 +55,7 @@ class ReceivedRequest:
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = 0.0
 
     @property
     def stream(self) -> bool:
@@ -296,7 +299,7 @@ class FaultServer:
         name, _, arguments = path.partition("?")[0].strip("/").partition("/")[0].partition("=")
         if name not in scenarios:
             name, _, arguments = self._next(False).partition("=")
-        request = peer.request = ReceivedRequest(number, method, path, headers, b"")
+        request = peer.request = ReceivedRequest(number, method, path, headers, b"", time.monotonic())
         if name != "early_reply":
             size = int(headers.get("content-length", "0"))
             request.body = await (_sip(peer, size) if name == "sip" else peer.reader.readexactly(size))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lexigram.testing.faults._replies import Content
 
-__all__ = ["CHAT", "PLAIN", "VOICES", "Voice"]
+__all__ = ["CHAT", "MESSAGES", "PLAIN", "VOICES", "Voice"]
 
 STREAM_MEDIA: Final = "text/event-stream"
 TEXT: Final = "hello"
@@ -80,5 +80,41 @@ CHAT: Final = Voice(
 )
 """OpenAI's Chat Completions."""
 
-VOICES: Final[dict[str, Voice]] = {"/chat/completions": CHAT}
+
+def _named(kind: str, **fields: Any) -> bytes:
+    data = json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"event: %b\n" % kind.encode() + _event(data)
+
+
+def _text_delta(text: str) -> dict[str, Any]:
+    return {"index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+_MESSAGE: Final = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m-1"}
+
+MESSAGES: Final = Voice(
+    json.dumps(
+        {
+            **_MESSAGE,
+            "content": [{"type": "text", "text": TEXT}],
+            "stop_reason": "end_turn",
+            "usage": {"input_tokens": 3, "output_tokens": 2},
+        }
+    ).encode(),
+    (
+        _named("message_start", message={**_MESSAGE, "content": [], "usage": {"input_tokens": 3, "output_tokens": 1}})
+        + _named("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        + _named("content_block_delta", **_text_delta(TEXT[:3])),
+        _named("content_block_delta", **_text_delta(TEXT[3:])),
+        _named("content_block_stop", index=0)
+        + _named("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2}),
+    ),
+    _named("message_stop"),
+    say=lambda text: json.dumps({"type": "content_block_delta", **_text_delta(text)}, ensure_ascii=False).encode(),
+    error=b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+    media="application/json",
+)
+"""Anthropic's Messages."""
+
+VOICES: Final[dict[str, Voice]] = {"/chat/completions": CHAT, "/messages": MESSAGES}
 """Voices by the end of the request's path."""

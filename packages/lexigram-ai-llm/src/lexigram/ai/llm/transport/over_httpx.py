@@ -125,7 +125,14 @@ class HttpxSender:
     def explain(self, error: Exception) -> LLMError:
         """Return the typed error."""
         request = getattr(error, "_request", None)
-        return _typed(error, request.url.host if request is not None else "the provider")
+        host = request.url.host if request is not None else "the provider"
+        typed = _typed(error, host)
+        if self._proxy is None or not isinstance(typed, ProviderConnectionError) or typed.reason not in _UNREACHED:
+            return typed
+        # It was the proxy that was connected to; what lies behind it cannot be refused or looked up from here.
+        said = f"the proxy on the way to {host} cannot be reached ({typed.reason})"
+        hint = "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and that the proxy runs"
+        return ProviderConnectionError(said, reason="proxy", retryable=typed.retryable, hint=hint)
 
     async def aclose(self) -> None:
         """Close the pools; those of other event loops are left to their loops' end."""
@@ -277,6 +284,7 @@ def _typed(error: Exception, host: str) -> LLMError:
     return ProviderConnectionError(f"{said} {host}", reason=reason, retryable=not lasting, hint=_HINTS.get(reason))
 
 
+_UNREACHED: Final = ("refused", "dns")
 _HINTS: Final = {
     "refused": "nothing listens there: check api_base, and that the server runs",
     "dns": "check the host name in api_base, and the network",
