@@ -17,10 +17,12 @@ from fault_rows_streams import FRESH, swept
 from fault_world import Mode, World, open_world
 
 from lexigram.ai.llm.extraction import JSONExtractor
+from lexigram.ai.llm.routing import LLMRouter, Target
 from lexigram.contracts.ai.completion import Attempt, Completion
 from lexigram.contracts.ai.errors import CircuitOpenError, InvalidMessageError, LLMError, LLMTimeoutError
 from lexigram.contracts.ai.request import Timeouts
 from lexigram.contracts.result import Err, Ok, Result
+from lexigram.resilience import ResiliencePolicy
 from lexigram.testing.invariants import Observed, until
 
 LONG = Timeouts(total=20.0)
@@ -42,9 +44,10 @@ async def outage(world: World, mode: Mode) -> Any:
 
 
 async def three_layers(world: World, mode: Mode) -> Any:
-    """The policy around itself, and an extractor that asks again by itself around that."""
+    """The policy, a router around it, another policy around that, and an extractor that asks again by itself."""
     assert world.policy is not None
-    return await JSONExtractor(world.policy.wrap(world.policy.wrap(world.client)), max_retries=2).extract("x")
+    router = LLMRouter([Target("one", world.policy.wrap(world.client))])
+    return await JSONExtractor(ResiliencePolicy().wrap(router), max_retries=2).extract("x")
 
 
 async def synchronised(world: World, mode: Mode) -> Any:
@@ -282,11 +285,11 @@ LOAD = [
     ),
     many(
         "96",
-        "three layers around each other, each with retries; 503",
+        "client, router, policy and extractor around each other, each with retries; 503",
         "ProviderOverloadedError",
         three_layers,
         always="refuse=503",
-        note="a policy around itself adds nothing; two policies with different settings are two owners, and multiply",
+        note="one layer retries: a policy around a client that retries by itself makes no further tries",
         tries=3,
         requests=1,
     ),
