@@ -1,59 +1,70 @@
-"""Every client of this house keeps what the conformance kit asks of any."""
+"""The clients that wrap or play another keep what the kit asks of any, as far as they say anything at all."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, ClassVar
-
-import pytest
+from dataclasses import replace
+from typing import Any
 
 from lexigram.ai.llm.factory import client_of_row
 from lexigram.ai.llm.stub import StubClient
+from lexigram.ai.openai import vendors
 from lexigram.contracts.ai import LLMClientProtocol
 from lexigram.contracts.ai.completion import Completion, StreamChunk, Usage
 from lexigram.contracts.ai.errors import LLMRateLimitError, StreamError
 from lexigram.contracts.ai.messages import ToolCall
-from lexigram.contracts.wire import Vendor
 from lexigram.resilience import ResilienceConfig, ResiliencePolicy
 from lexigram.testing import FakeLLM
 from lexigram.testing.conformance.client import ClientConformance, Situation
 from lexigram.testing.conformance.http_client import HttpClientConformance
 from lexigram.testing.conformance.samples import load_samples
 
-PACKAGES = "openai anthropic google cohere ollama bedrock replicate".split()
-NO_STREAMS = {name for name in HttpClientConformance.ALL if "stream" in name or name.startswith("settles")} | {
-    "tells_usage", "gives_failures_as_values", "keeps_deadlines", "answers_many_at_once", "serves_several_event_loops",
-    "shows_no_secret", "reads_any_chunking", "follows_no_redirect", "asks_once", "closes_its_connections", "calls_tools",
-}  # fmt: skip
+ONCE = ResilienceConfig.of(retry={"max_attempts": 1}, breaker={"enabled": False})
 
 
-class OfTheEngine(HttpClientConformance):
-    vendor: ClassVar[Vendor]
-    api: ClassVar[str]
+SAMPLES = load_samples("lexigram.ai.openai")["openai.chat"]
+
+
+class TestResilientClient(HttpClientConformance):
+    claims = HttpClientConformance.ALL
+    # Without hints to wait, which it heeds.
+    samples = replace(SAMPLES, refusals=tuple(replace(refusal, headers={}) for refusal in SAMPLES.refusals))
 
     def make_client(self, base_url: str, key: str) -> LLMClientProtocol:
-        return client_of_row(
-            self.vendor,
-            base_url=base_url,
-            key=key,
-            model=self.samples.model,
-            api=self.api,
-            params=self.samples.settings,
-        )
+        row = next(row for row in vendors() if row.name == "groq")
+        return ResiliencePolicy(ONCE).wrap(client_of_row(row, base_url=base_url, key=key, model=self.samples.model))
 
 
-def _classes() -> dict[str, type[OfTheEngine]]:
-    """One class a wire: the engine over each dialect that an installed package brings."""
-    found: dict[str, type[OfTheEngine]] = {}
-    for package in PACKAGES:
-        samples = load_samples(f"lexigram.ai.{package}")
-        for row in importlib.import_module(f"lexigram.ai.{package}").vendors():
-            for api, dialect in row.dialects.items():
-                name = "Test" + "".join(word.capitalize() for word in dialect.NAME.split("."))
-                claims = HttpClientConformance.ALL - (NO_STREAMS if package == "replicate" else set())
-                about: dict[str, Any] = {"claims": claims, "vendor": row, "api": api, "samples": samples[dialect.NAME]}
-                found.setdefault(name, type(name, (OfTheEngine,), {**about, "framing": dialect.FRAMING}))
-    return found
+class TestFakeLLM(ClientConformance):
+    # It asks nobody: nothing can hang, and there is no provider to be unwell.
+    claims = ClientConformance.ALL - {"keeps_deadlines", "checks_health_in_bounded_time"}
+
+    def make(self, situation: Situation) -> LLMClientProtocol:
+        usage = Usage(9, 3, 12, source="reported")
+        call = ToolCall("call-1", self.tool, {"city": "Oslo"})
+        reply: Any = {
+            "answers": Completion(self.text, usage=usage),
+            "calls a tool": Completion(parts=(call,), usage=usage),
+            "refuses": lambda request: LLMRateLimitError(
+                "slow down", status=429, provider="fake", model=request.model, attempts=_tried(request.model)
+            ),
+            "breaks off": lambda _: [StreamChunk("Hello"), StreamError("cut", provider="fake")],
+        }[situation]
+        return FakeLLM(*[reply] * 500)
 
 
-globals().update(_classes())
+def _tried(model: str) -> Any:
+    from lexigram.contracts.ai import Attempt
+
+    return (Attempt("fake", model, "LEX_ERR_LLM_007"),)
+
+
+class TestStubClient(ClientConformance):
+    text = ""
+    claims = frozenset(
+        {"answers", "refuses_unknown_options", "refuses_wrong_messages", "settles_when_read_to_the_end",
+         "settles_when_cancelled", "survives_cancellation", "answers_many_at_once", "serves_several_event_loops",
+         "closes_twice"}
+    )  # fmt: skip
+
+    def make(self, situation: Situation) -> LLMClientProtocol:
+        return StubClient()

@@ -243,7 +243,7 @@ class ClientConformance(Conformance):
 
     @behaviour
     async def test_settles_when_left(self) -> None:
-        """A stream that its reader leaves, by ``break``, ``aclose`` or unread, says that it was closed by its reader."""
+        """A stream that its reader leaves, by ``break``, ``aclose`` or unread, says that its reader closed it."""
         async with self.client("answers") as client:
             broken = client.stream_chat(USER)
             async for chunk in broken:
@@ -274,7 +274,10 @@ class ClientConformance(Conformance):
             check(typed and not isinstance(error, StreamClosedError), f"a stream that was cut gave {error!r}")
             assert error is not None
             said = error.partial.content if error.partial is not None else ""
-            check(said and self.text.startswith(said), f"the error carries {said!r}; expected the beginning of {self.text!r}")
+            check(
+                said and self.text.startswith(said),
+                f"the error carries {said!r}; expected the beginning of {self.text!r}",
+            )
 
     @behaviour
     async def test_settles_when_cancelled(self) -> None:

@@ -28,7 +28,17 @@ from lexigram.testing.conformance.suite import behaviour, check
 from lexigram.testing.faults import Content, FaultServer, Peer, Voice, chunk, response, scenario
 from lexigram.testing.invariants import until
 
-__all__ = ["HttpClientConformance"]
+__all__ = ["NEED_STREAMS", "HttpClientConformance"]
+
+NEED_STREAMS: Final = frozenset(
+    {
+        "answers_many_at_once", "asks_once", "calls_tools", "closes_its_connections", "follows_no_redirect",
+        "gives_failures_as_values", "keeps_deadlines", "raises_in_a_stream_what_fails", "reads_any_chunking",
+        "serves_several_event_loops", "settles_when_cancelled", "settles_when_cut", "settles_when_left",
+        "settles_when_read_to_the_end", "shows_no_secret", "streams_lazily", "streams_what_it_completes", "tells_usage",
+    }
+)  # fmt: skip
+"""The behaviours that a client without streams cannot show."""
 
 _MEDIA: Final = {
     "sse": "text/event-stream",

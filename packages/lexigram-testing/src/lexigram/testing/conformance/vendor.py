@@ -93,8 +93,7 @@ class VendorConformance(Conformance):
                         _request(**{**base, option: VALUES.get(option, 1)}), here, stream=False
                     )
                 except InvalidRequestError as error:
-                    named = f"'{option}" in error.message
-                    check(named, f"{api}: {option!r} is refused without its name: {error.message}")
+                    check(option in error.message, f"{api}: {option!r} is refused without its name: {error.message}")
                     check(
                         error.provider == self.vendor.name, f"{api}: the refusal of {option!r} names {error.provider!r}"
                     )
