@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from lexigram.testing.conformance.samples import Event, Samples
 
-__all__ = ["events_from", "json_from"]
+__all__ = ["events_from", "json_from", "single_faults", "single_faults_in_streams"]
+
+_ODD: Final = (None, True, 0, -1, 1e400, "", "x", "{", [], {}, [None], {"x": None})
+
+
+def single_faults(bodies: Sequence[Any]) -> Iterator[Any]:
+    """Give every body with one of its values left out or replaced by an odd one, for each value and each odd one."""
+    for body in bodies:
+        for at in range(sum(1 for _ in _places(body))):
+            for value in _ODD:
+                yield _damage(body, [(at, value)])
+            yield _without(body, at)
+
+
+def single_faults_in_streams(streams: Sequence[Sequence[Event]]) -> Iterator[list[Event]]:
+    """Give every stream with one such fault in one of its events, and with one event left out."""
+    for events in streams:
+        for number, (name, data) in enumerate(events):
+            head, tail = list(events[:number]), list(events[number + 1 :])
+            yield [*head, *tail]
+            for faulty in single_faults([data]):
+                yield [*head, (name, faulty), *tail]
 
 
 def json_from(samples: Samples) -> st.SearchStrategy[Any]:
@@ -64,6 +85,13 @@ def _damage(body: Any, edits: Sequence[tuple[int, Any]]) -> Any:
             return copy.deepcopy(value)
         holder, key = places[at % len(places)]
         holder[key] = copy.deepcopy(value)
+    return out
+
+
+def _without(body: Any, at: int) -> Any:
+    out = copy.deepcopy(body)
+    holder, key = list(_places(out))[at]
+    del holder[key]
     return out
 
 

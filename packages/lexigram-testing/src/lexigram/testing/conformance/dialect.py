@@ -25,7 +25,12 @@ from lexigram.contracts.ai.jsonform import message_from_dict, message_to_dict
 from lexigram.contracts.ai.messages import ChatMessage, Opaque, OpaquePart, TextPart, ThinkingPart, ToolResultPart
 from lexigram.contracts.wire import Dialect, EmbeddingDialect, Endpoint, HttpRequest, HttpResponse
 from lexigram.contracts.wire.errors import request_id, retry_after_seconds
-from lexigram.testing.conformance._hostile import events_from, json_from
+from lexigram.testing.conformance._hostile import (
+    events_from,
+    json_from,
+    single_faults,
+    single_faults_in_streams,
+)
 from lexigram.testing.conformance.samples import Event, Exchange, Samples
 from lexigram.testing.conformance.suite import Conformance, behaviour, check
 
@@ -222,6 +227,8 @@ class DialectConformance(_Wire):
             except InvalidRequestError:
                 return
 
+        for body in single_faults([e.answer for e in self.samples.exchanges]):
+            decode(body)
         self.every(json_from(self.samples), decode)
 
     @behaviour
@@ -235,6 +242,8 @@ class DialectConformance(_Wire):
                 return
             check(isinstance(made.content, str), f"the content is {made.content!r}")
 
+        for events in single_faults_in_streams([e.events for e in self.samples.exchanges]):
+            decode(events)
         self.every(events_from(self.samples), decode)
 
     @behaviour
@@ -246,6 +255,9 @@ class DialectConformance(_Wire):
             error = self.dialect.decode_error(HttpResponse(status, {}, b""), body, self.here)
             self.check_error(error, status, [LLMError])
 
+        for refusal in self.samples.refusals:
+            for body in single_faults([refusal.body]):
+                decode((refusal.status, body))
         self.every(st.tuples(st.integers(300, 599), json_from(self.samples) | st.text(max_size=20)), decode)
 
     @behaviour
@@ -342,6 +354,8 @@ class EmbeddingConformance(_Wire):
                 return
             check(all(type(x) is float for v in made.vectors for x in v), f"a vector holds no float: {made.vectors}")
 
+        for body in single_faults([e.answer for e in self.samples.exchanges]):
+            decode(body)
         self.every(json_from(self.samples), decode)
 
     @behaviour
