@@ -29,6 +29,7 @@ class TestHttpxTransport(TransportConformance):
         "serves_several_event_loops",
         "takes_no_reply_that_nobody_asked_for",
     }
+    limit = 2.0
 
     def make(self, connections: int | None = None) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=connections))

@@ -92,7 +92,13 @@ def build_client(
 
 
 def client_of_row(
-    vendor: Vendor, *, base_url: str, key: str, model: str, api: str | None = None, params: Mapping[str, str] | None = None
+    vendor: Vendor,
+    *,
+    base_url: str,
+    key: str,
+    model: str,
+    api: str | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> LLMClient:
     """Return a client of a row, with nothing from the environment. The entry point that conformance kits ask.
 

@@ -51,7 +51,6 @@ TOOLS: Final[list[dict[str, Any]]] = [
         "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
     }
 ]
-SHORT: Final = 0.3
 
 
 class ClientConformance(Conformance):
@@ -60,11 +59,13 @@ class ClientConformance(Conformance):
     Attributes:
         text: what a provider that answers says; at least two pieces as a stream.
         tool: the tool that one asks for in the situation ``calls a tool``.
-        grace: seconds that a deadline may be passed by.
+        deadline: seconds of the deadlines that are to pass.
+        grace: seconds that they may be passed by.
     """
 
     text: ClassVar[str] = "Hello there."
     tool: ClassVar[str] = "weather"
+    deadline: ClassVar[float] = 0.3
     grace: ClassVar[float] = 3.0
 
     @abstractmethod
@@ -206,15 +207,15 @@ class ClientConformance(Conformance):
         """``timeouts`` bounds a call and a stream; what passes is an LLMTimeoutError."""
         async with self.client("hangs") as client:
             calls: dict[str, Callable[[], Awaitable[Result[Any, LLMError]]]] = {
-                "complete": lambda: client.complete(USER, timeouts=Timeouts(total=SHORT)),
-                "stream_chat": lambda: client.stream_chat(USER, timeouts=Timeouts(total=SHORT)).completion(),
+                "complete": lambda: client.complete(USER, timeouts=Timeouts(total=self.deadline)),
+                "stream_chat": lambda: client.stream_chat(USER, timeouts=Timeouts(total=self.deadline)).completion(),
             }
             for name, call in calls.items():
                 started = time.monotonic()
                 error = (await _in_time(call())).err()
                 seconds = time.monotonic() - started
                 check(isinstance(error, LLMTimeoutError), f"{name} gave {error!r}; expected LLMTimeoutError")
-                check(seconds < SHORT + self.grace, f"{name} took {seconds:.1f} s of {SHORT} s")
+                check(seconds < self.deadline + self.grace, f"{name} took {seconds:.1f} s of {self.deadline} s")
 
     @behaviour
     async def test_checks_health_in_bounded_time(self) -> None:
@@ -224,10 +225,10 @@ class ClientConformance(Conformance):
             check(found.healthy, f"a provider that answers is {found.status}: {found.message}")
         async with self.client("hangs") as client:
             started = time.monotonic()
-            found = await _in_time(client.health_check(SHORT))
+            found = await _in_time(client.health_check(self.deadline))
             check(not found.healthy, "a provider that never answers is healthy")
             seconds = time.monotonic() - started
-            check(seconds < SHORT + self.grace, f"the check took {seconds:.1f} s of {SHORT} s")
+            check(seconds < self.deadline + self.grace, f"the check took {seconds:.1f} s of {self.deadline} s")
 
     # -- streams settle
 

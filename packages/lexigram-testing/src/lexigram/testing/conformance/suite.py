@@ -29,6 +29,7 @@ def behaviour(method: Callable[[S], Any]) -> Callable[[S], None]:
     """Mark a method ``test_<claim>`` as a behaviour. A coroutine is run by the suite itself: no plugin is needed."""
 
     def test(self: S) -> None:
+        __tracebackhide__ = True
         if inspect.iscoroutinefunction(method):
             self.run(method(self))
         else:
@@ -47,6 +48,7 @@ def check(held: object, otherwise: str) -> None:
     Raises:
         AssertionError: if it does not hold. (Not an ``assert``: the kit's words must not depend on pytest's rewriting.)
     """
+    __tracebackhide__ = True
     if not held:
         raise AssertionError(otherwise)
 

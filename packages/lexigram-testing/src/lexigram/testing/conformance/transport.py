@@ -38,10 +38,12 @@ class TransportConformance(Conformance):
 
     Attributes:
         server: the server; its journal tells what was sent.
+        limit: seconds after which a request that should have been answered has failed.
         grace: seconds that a deadline may be passed by.
     """
 
     server: ClassVar[FaultServer]
+    limit: ClassVar[float] = 10.0
     grace: ClassVar[float] = 3.0
 
     @abstractmethod
@@ -62,6 +64,7 @@ class TransportConformance(Conformance):
     @asynccontextmanager
     async def transport(self, connections: int | None = None) -> AsyncGenerator[httpx.AsyncBaseTransport, None]:
         """Make a transport for a server that is well, and close it afterwards."""
+        await until(self._nobody_is_connected)  # what an earlier test has closed may still be on its way
         self.server.reset()
         made = self.make(connections)
         try:
@@ -69,9 +72,12 @@ class TransportConformance(Conformance):
         finally:
             await made.aclose()
 
+    def _nobody_is_connected(self) -> bool:
+        return self.server.journal.gone >= self.server.journal.connections
+
     def request(self, path: str = "ok", method: str = "GET", **timeouts: float) -> httpx.Request:
         """Return a request of the scenario that the path names. Timeouts are those of httpx: connect, read, pool."""
-        bounds = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0, **timeouts}
+        bounds = {**dict.fromkeys(("connect", "read", "write", "pool"), self.limit), **timeouts}
         content = b"" if method == "GET" else b"{}"
         return httpx.Request(method, self.server.url(path), content=content, extensions={"timeout": bounds})
 
@@ -86,7 +92,7 @@ class TransportConformance(Conformance):
 
     async def works(self, over: httpx.AsyncBaseTransport) -> None:
         """Check that the transport answers now."""
-        reply = await asyncio.wait_for(self.get(over), 10)
+        reply = await asyncio.wait_for(self.get(over), self.limit)
         check((reply.status_code, reply.content) == (200, PLAIN.body), f"the next request gave {_short(reply)}")
 
     # -- connections
@@ -104,7 +110,9 @@ class TransportConformance(Conformance):
     async def test_keeps_to_its_connections(self) -> None:
         """Many requests at once open no more connections than are allowed, and all are answered."""
         async with self.transport(2) as over:
-            replies = await asyncio.wait_for(asyncio.gather(*[self.get(over, "sleep=0.02") for _ in range(10)]), 20)
+            replies = await asyncio.wait_for(
+                asyncio.gather(*[self.get(over, "sleep=0.02") for _ in range(10)]), self.limit
+            )
             check(all(r.content == PLAIN.body for r in replies), "a request was not answered")
             opened = self.server.journal.connections
             check(opened <= 2, f"{opened} connections were opened; allowed: 2")
@@ -119,7 +127,7 @@ class TransportConformance(Conformance):
                 told = reply.json()["path"]
                 check(told.endswith(f"/{number}"), f"request {number} got the reply of {told}")
 
-            await asyncio.wait_for(asyncio.gather(*[one(n) for n in range(40)]), 20)
+            await asyncio.wait_for(asyncio.gather(*[one(n) for n in range(40)]), self.limit)
 
     @behaviour
     async def test_survives_closed_idle_connections(self) -> None:
@@ -157,12 +165,12 @@ class TransportConformance(Conformance):
     async def test_closes_its_connections(self) -> None:
         """``aclose`` leaves no connection open, neither a kept one nor one of a reply that is not read."""
         async with self.transport() as over:
-            await self.works(over)
             left = await over.handle_async_request(self.request("s_stall"))
             await left.aclose()
+            await self.works(over)
         await over.aclose()
+        closed = await until(self._nobody_is_connected, self.limit)
         journal = self.server.journal
-        closed = await until(lambda: journal.gone == journal.connections, 3.0)
         check(closed, f"{journal.connections - journal.gone} connections are open after aclose()")
 
     @behaviour
@@ -184,9 +192,9 @@ class TransportConformance(Conformance):
     async def test_streams_as_it_comes(self) -> None:
         """The head and the first piece are there while the server has not sent the rest, and never will."""
         async with self.transport() as over:
-            reply = await asyncio.wait_for(over.handle_async_request(self.request("s_stall")), 5)
+            reply = await asyncio.wait_for(over.handle_async_request(self.request("s_stall")), self.limit)
             pieces = reply.aiter_raw()
-            first = await asyncio.wait_for(anext(pieces), 5)
+            first = await asyncio.wait_for(anext(pieces), self.limit)
             check(first == FIRST, f"the first piece is {first!r}; expected {FIRST!r}")
             await reply.aclose()
 
@@ -198,8 +206,7 @@ class TransportConformance(Conformance):
                 reply = await over.handle_async_request(self.request(path))
                 await anext(reply.aiter_raw())
                 await reply.aclose()
-                journal = self.server.journal
-                gone = await until(lambda journal=journal: journal.gone == journal.connections, 3.0)  # type: ignore[misc]
+                gone = await until(self._nobody_is_connected, self.limit)
                 check(gone, f"{path}: the connection of a reply that was left is still open")
             await self.works(over)
 
@@ -240,7 +247,7 @@ class TransportConformance(Conformance):
         async with self.transport() as over:
             for path in paths:
                 try:
-                    reply = await asyncio.wait_for(self.get(over, path), 20)
+                    reply = await asyncio.wait_for(self.get(over, path), self.limit * 2)
                 except httpx.RequestError:
                     await self.works(over)
                 except Exception as error:
@@ -276,7 +283,7 @@ class TransportConformance(Conformance):
     async def _times_out(self, work: object, wanted: type[Exception], what: str) -> None:
         started = time.monotonic()
         try:
-            await asyncio.wait_for(work, 8)  # type: ignore[arg-type]
+            await asyncio.wait_for(work, 0.3 + self.grace)  # type: ignore[arg-type]
         except wanted:
             seconds = time.monotonic() - started
             check(seconds < 0.3 + self.grace, f"{what}: the timeout came after {seconds:.1f} s")
@@ -332,7 +339,7 @@ class TransportConformance(Conformance):
         async def healthy(found: Step) -> None:
             check(found.outcome in ("cancelled", "returned"), f"cancelled, the call {found.outcome}: {found.error!r}")
             try:
-                await asyncio.wait_for(asyncio.gather(*[self.works(over) for _ in range(3)]), 5)
+                await asyncio.wait_for(asyncio.gather(*[self.works(over) for _ in range(3)]), self.limit)
             except (TimeoutError, httpx.TimeoutException):
                 raise AssertionError(f"cancelled after {found.turns} turns, the transport answers no more") from None
 
