@@ -12,7 +12,7 @@ from lexigram.testing.conformance.samples import Event, Samples
 
 __all__ = ["events_from", "json_from", "single_faults", "single_faults_in_streams"]
 
-_ODD: Final = (None, True, 0, -1, 1e400, "", "x", "{", [], {}, [None], {"x": None})
+_ODD: Final[tuple[Any, ...]] = (None, True, 0, -1, 1e400, "", "x", "{", [], {}, [None], {"x": None})
 
 
 def single_faults(bodies: Sequence[Any]) -> Iterator[Any]:

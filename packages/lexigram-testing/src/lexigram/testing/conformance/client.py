@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
@@ -58,12 +58,14 @@ class ClientConformance(Conformance):
 
     Attributes:
         text: what a provider that answers says; at least two pieces as a stream.
+        streams: whether the client streams; without, behaviours look at whole answers alone.
         tool: the tool that one asks for in the situation ``calls a tool``.
         deadline: seconds of the deadlines that are to pass.
         grace: seconds that they may be passed by.
     """
 
     text: ClassVar[str] = "Hello there."
+    streams: ClassVar[bool] = True
     tool: ClassVar[str] = "weather"
     deadline: ClassVar[float] = 0.3
     grace: ClassVar[float] = 3.0
@@ -90,6 +92,13 @@ class ClientConformance(Conformance):
         finally:
             await client.close()
 
+    async def ask(self, client: LLMClientProtocol, **options: Any) -> list[Result[Completion, LLMError]]:
+        """Return the answer, whole and, of a client that streams, folded from its stream."""
+        results = [await _in_time(client.complete(USER, **options))]
+        if self.streams:
+            results.append(await _in_time(client.stream_chat(USER, **options).completion()))
+        return results
+
     # -- answers
 
     @behaviour
@@ -115,7 +124,7 @@ class ClientConformance(Conformance):
     async def test_tells_usage(self) -> None:
         """Answers, whole and streamed, say how many tokens they took, or that it is not known: never 0 for that."""
         async with self.client("answers") as client:
-            for made in (await client.complete(USER), await client.stream_chat(USER).completion()):
+            for made in await self.ask(client):
                 usage = self.check_answer(made).usage
                 check(usage.source == "reported", f"the usage is {usage.source}")
                 counted = (usage.input_tokens or 0) > 0 and (usage.output_tokens or 0) > 0
@@ -125,9 +134,8 @@ class ClientConformance(Conformance):
     async def test_calls_tools(self) -> None:
         """A tool call has id, name and arguments, whole and streamed, and the call with its result can go back."""
         async with self.client("calls a tool") as client:
-            whole = await client.complete(USER, tools=TOOLS)
-            streamed = await _in_time(client.stream_chat(USER, tools=TOOLS).completion())
-            for result in (whole, streamed):
+            results = await self.ask(client, tools=TOOLS)
+            for result in results:
                 made = _ok(result)
                 check([c.name for c in made.tool_calls] == [self.tool], f"the calls are {made.tool_calls!r}")
                 call = made.tool_calls[0]
@@ -135,7 +143,7 @@ class ClientConformance(Conformance):
                 check(made.finish_reason == "tool_calls", f"the finish reason is {made.finish_reason!r}")
                 answer = {"role": "tool", "tool_call_id": call.id, "content": "rain"}
                 _ok(await client.complete([*USER, made.message, answer], tools=TOOLS))
-            _check_same(_ok(streamed), _ok(whole))
+            _check_same(_ok(results[-1]), _ok(results[0]))
 
     # -- the caller's mistakes
 
@@ -151,7 +159,8 @@ class ClientConformance(Conformance):
             async def stream() -> object:
                 return client.stream_chat(USER, **wrong)
 
-            for name, call in (("complete", complete), ("stream_chat", stream)):
+            calls = [("complete", complete), *([("stream_chat", stream)] if self.streams else [])]
+            for name, call in calls:
                 try:
                     await call()
                 except TypeError as error:
@@ -182,9 +191,10 @@ class ClientConformance(Conformance):
     async def test_gives_failures_as_values(self) -> None:
         """A provider's failure is an ``Err`` of ``complete`` and of the stream's helpers, not an exception."""
         async with self.client("refuses") as client:
-            self.check_refusal((await client.complete(USER)).err())
-            self.check_refusal((await client.stream_chat(USER).completion()).err())
-            self.check_refusal((await client.stream_chat(USER).collect()).err())
+            for result in await self.ask(client):
+                self.check_refusal(result.err())
+            if self.streams:
+                self.check_refusal((await client.stream_chat(USER).collect()).err())
 
     @behaviour
     async def test_raises_in_a_stream_what_fails(self) -> None:
@@ -206,16 +216,13 @@ class ClientConformance(Conformance):
     async def test_keeps_deadlines(self) -> None:
         """``timeouts`` bounds a call and a stream; what passes is an LLMTimeoutError."""
         async with self.client("hangs") as client:
-            calls: dict[str, Callable[[], Awaitable[Result[Any, LLMError]]]] = {
-                "complete": lambda: client.complete(USER, timeouts=Timeouts(total=self.deadline)),
-                "stream_chat": lambda: client.stream_chat(USER, timeouts=Timeouts(total=self.deadline)).completion(),
-            }
-            for name, call in calls.items():
-                started = time.monotonic()
-                error = (await _in_time(call())).err()
-                seconds = time.monotonic() - started
-                check(isinstance(error, LLMTimeoutError), f"{name} gave {error!r}; expected LLMTimeoutError")
-                check(seconds < self.deadline + self.grace, f"{name} took {seconds:.1f} s of {self.deadline} s")
+            started = time.monotonic()
+            results = await self.ask(client, timeouts=Timeouts(total=self.deadline))
+            seconds = (time.monotonic() - started) / len(results)
+            for result in results:
+                error = result.err()
+                check(isinstance(error, LLMTimeoutError), f"a deadline that passed gave {result!r}")
+            check(seconds < self.deadline + self.grace, f"it took {seconds:.1f} s of {self.deadline} s")
 
     @behaviour
     async def test_checks_health_in_bounded_time(self) -> None:
@@ -326,10 +333,9 @@ class ClientConformance(Conformance):
     async def test_answers_many_at_once(self) -> None:
         """Calls and streams at the same time do not disturb each other."""
         async with self.client("answers") as client:
-            calls = [client.complete(USER) for _ in range(10)]
-            streams = [client.stream_chat(USER).completion() for _ in range(10)]
-            for made in await _in_time(asyncio.gather(*calls, *streams)):
-                self.check_answer(made)
+            for results in await _in_time(asyncio.gather(*[self.ask(client) for _ in range(10)])):
+                for made in results:
+                    self.check_answer(made)
 
     @behaviour
     def test_serves_several_event_loops(self) -> None:
@@ -337,8 +343,8 @@ class ClientConformance(Conformance):
         client = self.make("answers")
 
         async def call() -> None:
-            self.check_answer(await client.complete(USER))
-            self.check_answer(await client.stream_chat(USER).completion())
+            for made in await self.ask(client):
+                self.check_answer(made)
 
         async def last() -> None:
             await call()
@@ -361,8 +367,7 @@ class ClientConformance(Conformance):
     async def test_shows_no_secret(self) -> None:
         """The key is in no text of the client, its answers, its errors and its log."""
         lines: list[logging.LogRecord] = []
-        handler = logging.Handler(logging.DEBUG)
-        handler.emit = lines.append  # type: ignore[method-assign]
+        handler = _Collector(lines)
         root, level = logging.getLogger(), logging.getLogger().level
         root.addHandler(handler)
         root.setLevel(logging.DEBUG)
@@ -371,9 +376,7 @@ class ClientConformance(Conformance):
             situations: tuple[Situation, ...] = ("answers", "refuses", "breaks off")
             for situation in situations:
                 async with self.client(situation) as client:
-                    seen += [client, await client.complete(USER)]
-                    stream = client.stream_chat(USER)
-                    seen += [stream, await stream.completion(), await client.health_check()]
+                    seen += [client, *await self.ask(client), await client.health_check()]
         finally:
             root.setLevel(level)
             root.removeHandler(handler)
@@ -397,6 +400,15 @@ class ClientConformance(Conformance):
         check(error.status == 429, f"the error's status is {error.status!r}; expected 429")
         check(error.retryable, "the error says that it cannot be retried")
         check(error.attempts, "the error has no ledger of its attempts")
+
+
+class _Collector(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__(logging.DEBUG)
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
 
 
 def _ok(result: Result[Completion, LLMError] | None) -> Completion:

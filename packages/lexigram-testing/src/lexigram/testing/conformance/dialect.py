@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -214,8 +215,12 @@ class DialectConformance(_Wire):
     def test_reads_any_answer(self) -> None:
         """Whatever JSON comes under 2xx gives a completion or a typed error; and what was read can go back."""
         question = {"role": "user", "content": "Hi"}
+        decode_count = getattr(self.dialect, "decode_count", None)
 
         def decode(body: Any) -> None:
+            if decode_count is not None:
+                with suppress(LLMError):
+                    decode_count(body, self.here)
             try:
                 made = self.dialect.decode_response(body, self.here)
             except LLMError:

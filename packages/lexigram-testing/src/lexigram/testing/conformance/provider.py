@@ -172,4 +172,5 @@ def _client(engine: Any, row: Vendor, api: str, dialect: Any, samples: Samples) 
         "make_client": make_client,
         "text": plain.text,
         "tool": tools,
+        "streams": any(e.events for e in samples.exchanges),
     }
