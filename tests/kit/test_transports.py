@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 
 from lexigram.http import Deadlines, HttpTransport, Limits
@@ -33,3 +35,8 @@ class TestHttpxTransport(TransportConformance):
 
     def make(self, connections: int | None = None) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=connections))
+
+
+def test_the_page_says_how_many_behaviours_httpx_claims() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert f"claims {len(TestHttpxTransport.claims)} of the {len(TransportConformance.ALL)}." in page
