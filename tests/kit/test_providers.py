@@ -39,6 +39,7 @@ def test_the_command_certifies_an_installed_provider_without_any_file(pytester: 
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
     seen = pytester.runpytest_subprocess("--pyargs", MODULE, "--lex-provider=ollama", "-v", "-rs")
     assert seen.ret == 0
+    seen.stdout.fnmatch_lines(["conformance of ollama; engine: lexigram"])
     seen.stdout.fnmatch_lines(["*::TestClientOllamaChat::test_survives_cancellation PASSED*"])
     seen.stdout.fnmatch_lines(["*SKIPPED*TestDialectOllamaChat does not claim 'keeps_opaque_data'*"])
 

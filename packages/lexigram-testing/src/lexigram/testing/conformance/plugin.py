@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-__all__ = ["pytest_addoption", "pytest_pycollect_makemodule"]
+__all__ = ["pytest_addoption", "pytest_pycollect_makemodule", "pytest_report_header"]
 
 _MODULE: Final = Path(__file__).with_name("provider.py")
 
@@ -27,6 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lexigram")
     group.addoption("--lex-provider", action=_Provider, metavar="NAME", help="the installed provider to certify")
     group.addoption("--lex-samples", type=Path, metavar="FILE", help="its samples, instead of those of its package")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say who is certified, and whether there is an engine to make clients with."""
+    name: str | None = config.getoption("lex_provider")
+    if name is None:
+        return None
+    from lexigram.testing.conformance.provider import ENGINE_GROUP
+
+    engines = [entry.name for entry in metadata.entry_points(group=ENGINE_GROUP)]
+    return f"conformance of {name}; engine: {engines[0] if engines else 'none is installed, clients are left out'}"
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
