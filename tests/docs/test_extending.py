@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+SAMPLES = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
 
 PROGRAM = """
 import asyncio, json
@@ -77,6 +78,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, code in re.findall(r"^```python\n# (acme_llm/\S+)\n(.*?)^```", PAGE, re.S | re.M):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(code)
+    (samples,) = re.findall(r"^```json\n(.*?)^```", SAMPLES, re.S | re.M)
+    (folder / "acme_llm" / "samples.json").write_text(samples)
     site = folder / "site"
     command = [
         "uv",
@@ -100,3 +103,21 @@ def test_the_pages_package_is_found_and_answers(installed: Path) -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert run.stdout == "said: Beep beep\n"
+
+
+def test_the_kit_certifies_the_pages_package_by_its_name(installed: Path, tmp_path: Path) -> None:
+    command = [
+        "-q",
+        "--pyargs",
+        "lexigram.testing.conformance.provider",
+        "--lex-provider=acme",
+        "-p",
+        "no:cacheprovider",
+    ]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LEX_")}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-o", "asyncio_default_fixture_loop_scope=function", *command],
+        env={**env, "PYTHONPATH": str(installed)}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert "2 skipped" in run.stdout  # it has no tools and nothing opaque

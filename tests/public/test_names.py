@@ -36,12 +36,14 @@ PINNED = {
     "lexigram.ai.ollama": "vendors",
     "lexigram.ai.replicate": "vendors",
     "lexigram.ai.google": "vendors",
+    "lexigram.contracts.limits": "MINUTE Allowance Cost FrozenError ImpossibleError Lease LimitKey LimiterProtocol Report",
+    "lexigram.testing.conformance": "Conformance UnknownClaimError",
     "lexigram.resilience": """
         Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
         RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
     """,
 }
-ALIASES = {"FinishReason", "Part", "Result", "Strategy"}
+ALIASES = {"FinishReason", "MINUTE", "Part", "Result", "Strategy"}
 
 
 @pytest.mark.parametrize("module", sorted(PINNED))

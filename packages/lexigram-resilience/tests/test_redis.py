@@ -5,75 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_server import BINARY, Server
 
 from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, RedisConfig
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, LimiterProtocol, Report
 
-BINARY = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(
     BINARY is None, reason="redis-server is not installed (Debian: apt-get install redis-server)"
 )
 KEY = LimitKey("acme", "m", "k")
 FREE = Report(Cost(0, 0))
-
-
-class Server:
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder = folder
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        assert BINARY is not None
-        arguments = [
-            "--port",
-            str(self.port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            str(self.folder),
-        ]
-        self.process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("redis-server did not start")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=10)
-            self.process = None
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

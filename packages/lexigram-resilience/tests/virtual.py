@@ -1,11 +1,10 @@
-"""An event loop whose time passes only when everybody waits: hours in milliseconds, and the same every time."""
+"""Tests on a virtual event loop, and a client that takes its time."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import random
-import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,37 +17,9 @@ from lexigram.contracts.ai.stream import AsyncStream
 from lexigram.contracts.health import HealthCheckResult, HealthStatus
 from lexigram.contracts.result import Err, Ok, Result
 from lexigram.resilience import ResilienceConfig, ResiliencePolicy
+from lexigram.testing.virtual import VirtualLoop, run_virtually
 
-
-class _Selector:
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._real = selectors.DefaultSelector()
-        self._loop = loop
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        events = self._real.select(0)
-        if not events:
-            if timeout is None:
-                raise RuntimeError("deadlock: everybody waits, and nothing will ever happen")
-            self._loop.now += timeout
-        return events
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.now = 1000.0
-        super().__init__(_Selector(self))  # type: ignore[arg-type]
-
-    def time(self) -> float:
-        return self.now
-
-
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(work)
+__all__ = ["OFF", "USER", "Server", "VirtualLoop", "clock", "policy", "virtually"]
 
 
 def virtually(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -56,7 +27,7 @@ def virtually(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
     @functools.wraps(test)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        run(test(*args, **kwargs))
+        run_virtually(test(*args, **kwargs))
 
     return wrapper
 

@@ -11,6 +11,7 @@ module                          holds
 ``lexigram.contracts.ai.llm``   the same, and the tree of errors
 ``lexigram.contracts.wire``     what a provider package implements: dialect and vendor
 ``lexigram.contracts.cache``    the cache backend protocol
+``lexigram.contracts.limits``   the limiter protocol and its values
 ``lexigram.contracts.health``   health check values and protocol
 ``lexigram.contracts.errors``   the root of every Lexigram error
 ==============================  =====================================================

@@ -22,7 +22,7 @@ from lexigram.contracts.wire import Endpoint, Vendor
 if TYPE_CHECKING:
     from lexigram.ai.llm.local import LocalServer
 
-__all__ = ["OWN_SPELLING", "Spelling", "build_client", "find_server", "key_of", "model_of"]
+__all__ = ["OWN_SPELLING", "Spelling", "build_client", "client_of_row", "find_server", "key_of", "model_of"]
 
 SERVER_GROUP: Final = "lexigram.llm_servers"
 _SETTING: Final = re.compile(r"[A-Za-z0-9._-]+")
@@ -107,6 +107,34 @@ def build_client(
         limits=limits,
         check_server=server.ensure_running if server is not None else None,
         read_limits=read_limits,
+    )
+
+
+def client_of_row(
+    vendor: Vendor,
+    *,
+    base_url: str,
+    key: str,
+    model: str,
+    api: str | None = None,
+    params: Mapping[str, str] | None = None,
+) -> LLMClient:
+    """Return a client of a row, with nothing from the environment. The entry point that conformance kits ask.
+
+    Args:
+        vendor: the row, of a package that is installed or of none.
+        base_url: where it answers.
+        key: the API key.
+        model: the model when a call names none.
+        api: which of the row's dialects; None for the first.
+        params: the vendor's own settings.
+    """
+    return LLMClient(
+        vendor,
+        Endpoint(vendor.name, base_url, vendor.quirks, params or {}),
+        make_sender(None, base_url),
+        key=Secret(key),
+        defaults=ClientDefaults(model=model, api=api),
     )
 
 

@@ -92,7 +92,8 @@ def schema_losses(request: CompletionRequest, endpoint: Endpoint) -> list[Loss]:
 
 
 def left_out(messages: tuple[ChatMessage, ...], endpoint: Endpoint, *, items: bool) -> list[Loss]:
-    """Return what of the history is not sent because another provider, or another API of the same one, wrote it.
+    """Return what of the history is not sent: what another provider, or another API of the same one, wrote, and
+    reasoning where the vendor has no field for it.
 
     Args:
         messages: the history.
@@ -103,11 +104,13 @@ def left_out(messages: tuple[ChatMessage, ...], endpoint: Endpoint, *, items: bo
         loss
         for i, message in enumerate(messages)
         if not isinstance(message.content, str)
-        for loss in _left_out(message.content, f"messages[{i}]", endpoint.provider, items)
+        for loss in _left_out(message.content, f"messages[{i}]", endpoint, items)
     ]
 
 
-def _left_out(parts: Sequence[Any], where: str, provider: str, items: bool) -> Iterator[Loss]:
+def _left_out(parts: Sequence[Any], where: str, endpoint: Endpoint, items: bool) -> Iterator[Loss]:
+    provider = endpoint.provider
+    silent = not items and endpoint.quirks.thinking_field is None
     for j, part in enumerate(parts):
         at = f"{where}.parts[{j}]"
         opaque: Opaque | None = part.opaque
@@ -118,8 +121,10 @@ def _left_out(parts: Sequence[Any], where: str, provider: str, items: bool) -> I
                 yield Loss(at, f"{part.kind or 'a part'} of {who} is left out")
             elif foreign or isinstance(part, ThinkingPart):
                 yield Loss(at, f"what {who} attached is left out")
+        elif silent and isinstance(part, ThinkingPart):
+            yield Loss(at, "the vendor has no field for earlier reasoning; it is left out")
         if isinstance(part, ToolResultPart) and not isinstance(part.content, str):
-            yield from _left_out(part.content, at, provider, items)
+            yield from _left_out(part.content, at, endpoint, items)
 
 
 def grammar_tool(name: str, syntax: str, definition: str, description: str = "") -> ProviderTool:

@@ -7,88 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from lexigram.contracts.ai.completion import RateLimit, RateUnit
+from lexigram.contracts.limits import MINUTE, Allowance, Cost, ImpossibleError
 from lexigram.resilience.limiter.window import SlidingWindow, Slot
 
 __all__ = ["Allowance", "Cost", "Grant", "ImpossibleError", "LimiterCore", "window_of"]
 
-MINUTE: Final = 60.0
 _KNOWN_SPANS: Final = (1.0, 10.0, 60.0, 3600.0, 86400.0)
 _NEAR: Final = 1.5
 _FINEST_RESET: Final = 0.0015
 """A reset shorter than this is rounded too much to tell the span from (OpenAI writes whole milliseconds)."""
-
-
-class Cost(NamedTuple):
-    """What a call takes of the limits, estimated or real."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def of(self, unit: RateUnit) -> int:
-        """Return the cost in one unit."""
-        if unit == "requests":
-            return 1
-        if unit == "tokens":
-            return self.input_tokens + self.output_tokens
-        return self.input_tokens if unit == "input_tokens" else self.output_tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """What may be sent. None is no limit.
-
-    Attributes:
-        requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute: in any 60 seconds.
-        concurrency: most calls at the same time.
-        burst_seconds: most requests at once are those of so many seconds.
-    """
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    input_tokens_per_minute: int | None = None
-    output_tokens_per_minute: int | None = None
-    concurrency: int | None = None
-    burst_seconds: float = MINUTE
-
-    def share(self, parts: int) -> Allowance:
-        """Return one of ``parts`` equal parts, at least 1 of everything."""
-
-        def part(limit: int | None) -> int | None:
-            return None if limit is None else max(limit // parts, 1)
-
-        return Allowance(
-            requests_per_minute=part(self.requests_per_minute),
-            tokens_per_minute=part(self.tokens_per_minute),
-            input_tokens_per_minute=part(self.input_tokens_per_minute),
-            output_tokens_per_minute=part(self.output_tokens_per_minute),
-            concurrency=part(self.concurrency),
-            burst_seconds=self.burst_seconds,
-        )
-
-    def windows(self) -> list[tuple[RateUnit, int, float]]:
-        """Return the windows that hold it: unit, limit, seconds."""
-        units: list[tuple[RateUnit, int | None]] = [
-            ("requests", self.requests_per_minute),
-            ("tokens", self.tokens_per_minute),
-            ("input_tokens", self.input_tokens_per_minute),
-            ("output_tokens", self.output_tokens_per_minute),
-        ]
-        found: list[tuple[RateUnit, int, float]] = [(u, limit, MINUTE) for u, limit in units if limit is not None]
-        if self.requests_per_minute is not None and self.burst_seconds < MINUTE:
-            burst = max(int(self.requests_per_minute * self.burst_seconds / MINUTE), 1)
-            found.append(("requests", burst, self.burst_seconds))
-        return found
-
-
-class ImpossibleError(Exception):
-    """A call that costs more than a limit, and would wait for ever."""
-
-    def __init__(self, unit: RateUnit, cost: int, limit: int, seconds: float) -> None:
-        super().__init__(f"it takes {cost} {unit}, and the limit is {limit} in {seconds:g} s")
 
 
 class Grant:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from lexigram.resilience.limiter.backend import FrozenError, LimitKey, Report
+from lexigram.contracts.limits import FrozenError, LimitKey, Report
 from lexigram.resilience.limiter.core import Allowance, Cost, Grant, LimiterCore
 from lexigram.resilience.limiter.gate import Gate
 
@@ -31,7 +31,7 @@ class Allowances:
 
 
 class MemoryLease:
-    """What one call holds; see :class:`~lexigram.resilience.limiter.backend.Lease`."""
+    """What one call holds; see :class:`~lexigram.contracts.limits.Lease`."""
 
     __slots__ = ("_core", "_gate", "_grant")
 
@@ -58,7 +58,7 @@ class MemoryLease:
 
 
 class MemoryLimiter:
-    """Satisfies :class:`~lexigram.resilience.limiter.backend.LimiterProtocol` within one process.
+    """Satisfies :class:`~lexigram.contracts.limits.LimiterProtocol` within one process.
 
     Args:
         allowance: limits of every key that has none of its own.

@@ -23,10 +23,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from lexigram.contracts.limits import FrozenError, Lease, LimitKey, Report
 from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.config import RedisConfig
 from lexigram.resilience.limiter._lua import ACQUIRE, LEAVE, RENEW, SETTLE
-from lexigram.resilience.limiter.backend import FrozenError, Lease, LimitKey, Report
 from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError, window_of
 from lexigram.resilience.limiter.gate import Gate
 from lexigram.resilience.limiter.memory import Allowances, MemoryLimiter
@@ -97,7 +97,7 @@ class _RedisLease:
 
 
 class RedisLimiter:
-    """Satisfies :class:`~lexigram.resilience.limiter.backend.LimiterProtocol` across processes.
+    """Satisfies :class:`~lexigram.contracts.limits.LimiterProtocol` across processes.
 
     Args:
         config: where Redis is.

@@ -59,8 +59,9 @@ class ReceivedRequest:
 
     @property
     def stream(self) -> bool:
-        """Whether a stream was asked for."""
-        return b'"stream":true' in self.body.replace(b" ", b"")
+        """Whether a stream was asked for, in the body or by the path's last segment (Gemini, Bedrock, Vertex)."""
+        last = self.path.partition("?")[0].rpartition("/")[2]
+        return b'"stream":true' in self.body.replace(b" ", b"") or "stream" in last.lower()
 
 
 @dataclass
