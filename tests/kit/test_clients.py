@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from lexigram.ai.llm.factory import client_of_row
+from lexigram.ai.llm.routing import LLMConfig, LLMRouter, Target
 from lexigram.ai.llm.stub import StubClient
 from lexigram.ai.openai import vendors
 from lexigram.contracts.ai import LLMClientProtocol
 from lexigram.contracts.ai.completion import Completion, StreamChunk, Usage
 from lexigram.contracts.ai.errors import LLMRateLimitError, StreamError
 from lexigram.contracts.ai.messages import ToolCall
+from lexigram.contracts.ai.request import Timeouts
 from lexigram.resilience import ResilienceConfig, ResiliencePolicy
 from lexigram.testing import FakeLLM
 from lexigram.testing.conformance.client import ClientConformance, Situation
@@ -32,6 +34,22 @@ class TestResilientClient(HttpClientConformance):
     def make_client(self, base_url: str, key: str) -> LLMClientProtocol:
         row = next(row for row in vendors() if row.name == "groq")
         return ResiliencePolicy(ONCE).wrap(client_of_row(row, base_url=base_url, key=key, model=self.samples.model))
+
+
+class TestRouter(TestResilientClient):
+    def make_client(self, base_url: str, key: str) -> LLMClientProtocol:
+        one = super().make_client(base_url, key)
+        return LLMRouter([Target("one", one, self.samples.model)], timeouts=Timeouts(total=60, connect=10))
+
+
+class TestRacingRouter(TestResilientClient):
+    # A race asks more than once by its nature, and so there is more than one request to look into.
+    claims = HttpClientConformance.ALL - {"asks_once", "sends_the_key_in_a_header"}
+
+    def make_client(self, base_url: str, key: str) -> LLMClientProtocol:
+        clients = [super(TestRacingRouter, self).make_client(base_url, key) for _ in range(2)]
+        targets = [Target(f"{number}", client, self.samples.model) for number, client in enumerate(clients)]
+        return LLMRouter(targets, LLMConfig(strategy="parallel_race"))
 
 
 class TestFakeLLM(ClientConformance):
