@@ -137,7 +137,9 @@ class GeminiWire:
 GEMINI: Final = GeminiWire()
 """The Gemini API, streams as server-sent events."""
 
-GEMINI_ARRAY: Final = GeminiWire(name="gemini.generate.array", stream_type="application/json; charset=UTF-8", array=True)
+GEMINI_ARRAY: Final = GeminiWire(
+    name="gemini.generate.array", stream_type="application/json; charset=UTF-8", array=True
+)
 """Its streams without ``alt=sse``: one JSON array, item by item."""
 
 
@@ -158,7 +160,7 @@ def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _objects(value: object, field: str) -> Sequence[Mapping[str, Any]]:
     """Return a repeated field; a single object stands for a list of one."""
-    listed = cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [value]
+    listed: list[Any] = value if isinstance(value, list) else [] if value is None else [value]
     for item in listed:
         if not isinstance(item, dict):
             raise invalid(f"Invalid value at '{field}' (type.googleapis.com/google.ai.generativelanguage), {item!r}")

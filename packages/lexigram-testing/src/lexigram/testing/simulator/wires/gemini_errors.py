@@ -35,14 +35,18 @@ _KINDS: Final[Mapping[FailureKind, tuple[int, str, str]]] = {
     "quota": (
         429,
         "RESOURCE_EXHAUSTED",
-        "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
-        "project and billing.",
+        (
+            "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
+            "project and billing."
+        ),
     ),
     "server": (
         500,
         "INTERNAL",
-        "An internal error has occurred. Please retry or report in "
-        "https://developers.generativeai.google/guide/troubleshooting",
+        (
+            "An internal error has occurred. Please retry or report in "
+            "https://developers.generativeai.google/guide/troubleshooting"
+        ),
     ),
     "unavailable": (503, "UNAVAILABLE", "The service is currently unavailable."),
     "overloaded": (503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
