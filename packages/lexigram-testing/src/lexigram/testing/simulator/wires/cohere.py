@@ -46,8 +46,8 @@ _ERRORS: Final[Mapping[FailureKind, tuple[int, str]]] = {
     "context_length": (
         400,
         (
-            "too many tokens: size limit exceeded. Try using shorter or fewer inputs. The limit for this model is 288000 "
-            "tokens."
+            "too many tokens: size limit exceeded. Try using shorter or fewer inputs. The limit for this model is "
+            "288000 tokens."
         ),
     ),
     "authentication": (401, "invalid api token"),
@@ -61,8 +61,8 @@ _ERRORS: Final[Mapping[FailureKind, tuple[int, str]]] = {
     "rate_limit": (
         429,
         (
-            "You are using a Trial key, which is limited to {limit} API calls / minute. You can continue to use the Trial "
-            "key for free or upgrade to a Production key with higher rate limits at "
+            "You are using a Trial key, which is limited to {limit} API calls / minute. You can continue to use the "
+            "Trial key for free or upgrade to a Production key with higher rate limits at "
             "'https://dashboard.cohere.com/api-keys'. Contact us on 'https://discord.gg/XW44jPfYJu' or email us at "
             "support@cohere.com with any questions"
         ),

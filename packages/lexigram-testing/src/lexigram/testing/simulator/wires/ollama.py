@@ -1,6 +1,7 @@
 """Ollama's own API: ``/api/chat``, ``/api/generate``, ``/api/embed``, ``/api/tags``, ``/api/show``, ``/api/version``.
 
-Streams are JSON lines and the default. Sources: Ollama's API description and replies of Ollama. It sends no limits; a failure's ``retry_after`` is sent as ``Retry-After``, as proxies before it do.
+Streams are JSON lines and the default. Sources: Ollama's API description and replies of Ollama. It sends no limits; a
+failure's ``retry_after`` is sent as ``Retry-After``, as proxies before it do.
 """
 
 from __future__ import annotations
