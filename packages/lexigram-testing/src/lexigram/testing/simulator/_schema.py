@@ -95,7 +95,7 @@ class _Maker:
                 rest = {k: v for k, v in schema.items() if k != word}
                 schema = _merged(rest, self._way(schema[word], depth))
             else:
-                return schema
+                return cast("Mapping[str, Any]", schema)
         raise _TooDeep
 
     def _way(self, ways: Sequence[Any], depth: int) -> Any:

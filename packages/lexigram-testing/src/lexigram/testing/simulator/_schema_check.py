@@ -110,11 +110,11 @@ def _of(name: str, schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _within(size: int, schema: Mapping[str, Any], word: str) -> bool:
-    return schema.get(f"min{word}", 0) <= size <= schema.get(f"max{word}", size)
+    return bool(schema.get(f"min{word}", 0) <= size <= schema.get(f"max{word}", size))
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _is(value: Any, type_: str) -> bool:

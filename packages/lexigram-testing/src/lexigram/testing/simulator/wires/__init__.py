@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from lexigram.testing.simulator._wire import Wire
+from lexigram.testing.simulator.wires.anthropic_messages import ANTHROPIC_MESSAGES
 from lexigram.testing.simulator.wires.openai_chat import OPENAI_CHAT
+from lexigram.testing.simulator.wires.openai_embeddings import OPENAI_EMBEDDINGS
+from lexigram.testing.simulator.wires.openai_responses import OPENAI_RESPONSES
 
 __all__ = ["WIRES"]
 
-WIRES: Final[tuple[Wire, ...]] = (OPENAI_CHAT,)
+WIRES: Final[tuple[Wire, ...]] = (OPENAI_CHAT, OPENAI_RESPONSES, OPENAI_EMBEDDINGS, ANTHROPIC_MESSAGES)
 """Every wire, in order."""
