@@ -22,6 +22,7 @@ from lexigram.testing.simulator._script import Script, ScriptReader
 from lexigram.testing.simulator._tokens import count_input
 from lexigram.testing.simulator._values import Answer, Failure, Generation, Question, Refused
 from lexigram.testing.simulator._wire import Direct, Report, Request, Route, Wire
+from lexigram.testing.simulator._words import letters
 from lexigram.testing.simulator.wires import WIRES
 
 __all__ = ["Server", "Simulator"]
@@ -30,7 +31,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _STATUS_FAULTS: Final[Mapping[FaultKind, Failure]] = {
     "500": Failure("server"),
     "503": Failure("unavailable"),
@@ -161,7 +161,7 @@ class Simulator:
             raise NotImplementedError(f"the simulator speaks HTTP, not {scope['type']}")
         number = next(self._numbers)
         random = Random(f"{self.seed}/{number}")  # noqa: S311 - nothing secret hangs on it
-        exchange = Exchange(self, number, "".join(random.choices(_LETTERS, k=24)), random, receive, send)
+        exchange = Exchange(self, number, letters(random, 24), random, receive, send)
         await exchange.run(self._answer(exchange, scope))
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:

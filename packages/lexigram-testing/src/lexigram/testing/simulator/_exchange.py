@@ -255,5 +255,5 @@ class Exchange:
         )
 
 
-class _ClientGone(Exception):  # noqa: N818 - an event, no error
+class _ClientGone(Exception):
     """The client has left."""

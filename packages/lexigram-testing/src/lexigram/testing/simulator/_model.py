@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any
 
 from lexigram.testing.simulator._schema import example
 from lexigram.testing.simulator._tokens import split
-from lexigram.testing.simulator._values import Answer, Call, Choice, Counts, FinishReason, Generation, Question
+from lexigram.testing.simulator._values import (
+    Answer,
+    Call,
+    Choice,
+    Counts,
+    Failure,
+    FinishReason,
+    Generation,
+    Question,
+    Refused,
+)
+from lexigram.testing.simulator._words import letters, words
 
-__all__ = ["generate", "seed_of", "words"]
-
-_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_WORDS: Final = (
-    "a an and are as at be blue book but by came city clear cold could day door each early even far field find first "
-    "for from garden give good green had half hand has have her here hill his house how in into is it its know late "
-    "light like line long made many more morning most much near new night no not now of off old on once one only or "
-    "other our out over own paper part path people place quiet rain read river road round said same sea see short "
-    "side small so some still stone street such sun than that the their them then there these they thing this time "
-    "to told town tree two under up very wall was water way we well went were what when where which while white who "
-    "wide wind window winter with word work world would year yet"
-).split()
+__all__ = ["generate", "seed_of"]
 
 
 def generate(
@@ -69,21 +69,6 @@ def seed_of(seed: int, question: Question) -> str:
     return f"{seed}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def words(random: Random, tokens: int) -> str:
-    """Return plain sentences of exactly so many tokens."""
-    out: list[str] = []
-    start = True
-    for left in range(tokens, 0, -1):
-        if not start and (left == 1 or (left > 2 and random.random() < 0.1)):
-            out.append(".")
-            start = True
-            continue
-        word = random.choice(_WORDS)
-        out.append((" " if out else "") + (word.capitalize() if start else word))
-        start = False
-    return "".join(out)
-
-
 def _choice(question: Question, answer: Answer, source: str, index: int, call_id: Callable[[str], str]) -> Choice:
     random = Random(f"{source}:{index}")  # noqa: S311 - nothing secret hangs on it
     text, thinking, calls = answer.text, answer.thinking, answer.tool_calls
@@ -93,7 +78,7 @@ def _choice(question: Question, answer: Answer, source: str, index: int, call_id
         calls = _demanded_calls(question, random)
         if not calls:
             text = _made_up(question, answer.tokens, random)
-    calls = tuple([c if c.id else replace(c, id=call_id(_letters(random, 24))) for c in calls])
+    calls = tuple([c if c.id else replace(c, id=call_id(letters(random, 24))) for c in calls])
     arguments = [c.arguments if isinstance(c.arguments, str) else _json(dict(c.arguments)) for c in calls]
     text, stop = _stopped(text or "", question.stop)
     whole = Choice(
@@ -115,14 +100,21 @@ def _demanded_calls(question: Question, random: Random) -> tuple[Call, ...]:
         return ()
     named = [t for t in question.tools if t.name == question.tool_choice]
     tool = random.choice(named or list(question.tools))
-    arguments = example(tool.parameters, random)
-    return (Call(tool.name, arguments if isinstance(arguments, dict) else {}),)
+    arguments = _conforming({"type": "object", **tool.parameters}, random, f"the parameters of {tool.name!r}")
+    return (Call(tool.name, arguments),)
 
 
 def _made_up(question: Question, tokens: int | None, random: Random) -> str:
     if question.schema is not None:
-        return _json(example(question.schema, random))
+        return _json(_conforming(question.schema, random, "the answer's schema"))
     return words(random, tokens or random.randint(8, 60))
+
+
+def _conforming(schema: Mapping[str, Any], random: Random, what: str) -> Any:
+    try:
+        return example(schema, random)
+    except ValueError as error:
+        raise Refused(Failure("invalid_request", f"the simulator can make nothing for {what}: {error}")) from None
 
 
 def _stopped(text: str, stops: tuple[str, ...]) -> tuple[str, str | None]:
@@ -163,10 +155,6 @@ def _shortened(choice: Choice, most: int | None) -> Choice:
         arguments=choice.arguments[:kept],
     )
     return short if short == choice else replace(short, finish_reason="length", stop=None)
-
-
-def _letters(random: Random, length: int) -> str:
-    return "".join(random.choices(_LETTERS, k=length))
 
 
 def _json(value: object) -> str:

@@ -198,7 +198,7 @@ class Failure:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refused(Exception):  # noqa: N818 - it carries a failure, it is none of the simulator's
+class Refused(Exception):
     """A request is answered with a failure."""
 
     def __init__(self, failure: Failure) -> None:

@@ -16,9 +16,9 @@ from typing import Any, Final, cast
 
 from lexigram.testing.simulator._tokens import count, count_input
 from lexigram.testing.simulator._values import Call, Choice, Failure, Generation, Question, Tool, ToolResult, Turn
+from lexigram.testing.simulator._vectors import vector
 from lexigram.testing.simulator._wire import Direct, Frame, Report, Request, Route, dumps, invalid, sse
 from lexigram.testing.simulator.wires import gemini_errors as errors
-from lexigram.testing.simulator.wires.vectors import vector
 
 __all__ = ["GEMINI", "GEMINI_ARRAY", "GeminiWire"]
 

@@ -26,8 +26,8 @@ from lexigram.testing.simulator._values import (
     ToolResult,
     Turn,
 )
+from lexigram.testing.simulator._vectors import vector
 from lexigram.testing.simulator._wire import Direct, Frame, Report, Request, Route, dumps, invalid, sse, text_of
-from lexigram.testing.simulator.wires.vectors import vector
 
 __all__ = ["MISTRAL", "MistralWire"]
 
@@ -63,7 +63,7 @@ class MistralWire:
 
     name: str = "mistral.chat"
     vendor: str = "mistral"
-    base: str = "/v1"
+    base: str = ""
     stream_type: str = "text/event-stream; charset=utf-8"
 
     @property

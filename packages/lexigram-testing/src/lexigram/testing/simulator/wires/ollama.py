@@ -26,8 +26,8 @@ from lexigram.testing.simulator._values import (
     ToolResult,
     Turn,
 )
+from lexigram.testing.simulator._vectors import vector
 from lexigram.testing.simulator._wire import Direct, Frame, Report, Request, Route, dumps, invalid
-from lexigram.testing.simulator.wires.vectors import vector
 
 __all__ = ["OLLAMA", "OllamaWire"]
 
