@@ -6,6 +6,7 @@ import sdk_anthropic
 import sdk_boto
 import sdk_cohere
 import sdk_google
+import sdk_lexigram
 import sdk_mistral
 import sdk_ollama
 import sdk_openai
@@ -13,4 +14,4 @@ from sdk_kit import CHECKS
 
 __all__ = ["CHECKS"]
 
-MODULES = (sdk_openai, sdk_anthropic, sdk_google, sdk_cohere, sdk_ollama, sdk_mistral, sdk_boto)
+MODULES = (sdk_openai, sdk_anthropic, sdk_google, sdk_cohere, sdk_ollama, sdk_mistral, sdk_boto, sdk_lexigram)

@@ -32,14 +32,7 @@ _KINDS: Final[Mapping[FailureKind, tuple[int, str, str]]] = {
     "method_not_allowed": (405, "UNIMPLEMENTED", "Method not allowed."),
     "model_not_found": (404, "NOT_FOUND", ""),
     "rate_limit": (429, "RESOURCE_EXHAUSTED", _QUOTA),
-    "quota": (
-        429,
-        "RESOURCE_EXHAUSTED",
-        (
-            "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
-            "project and billing."
-        ),
-    ),
+    "quota": (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
     "server": (
         500,
         "INTERNAL",

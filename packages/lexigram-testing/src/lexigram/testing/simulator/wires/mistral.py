@@ -116,7 +116,7 @@ class MistralWire:
             finish = _FINISH.get(choice.finish_reason, choice.finish_reason)
             yield chunk(choice, {"role": "assistant", "content": ""}, 0)
             for token in choice.thinking:
-                part = {"type": "thinking", "thinking": [{"type": "text", "text": token}]}
+                part = {"type": "thinking", "thinking": [{"type": "text", "text": token}], "closed": True}
                 yield chunk(choice, {"content": [part]}, 1)
             for token in (*choice.text, *choice.refusal):
                 yield chunk(choice, {"content": token}, 1)
