@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -233,14 +234,15 @@ class Simulator:
         admission.settle(generation.usage.input, generation.usage.output)
         await exchange.answer(asked, generation, delay)
 
-    def _admit(self, exchange: Exchange, input_tokens: int, output_tokens: int) -> Admission:
+    def _admit(self, exchange: Exchange, input_tokens: int, max_tokens: int) -> Admission:
         if self._limiter is None:
             return Admission(True)
-        admission = self._limiter.admit(exchange.key_id, exchange.model, input_tokens, output_tokens)
+        admission = self._limiter.admit(exchange.key_id, exchange.model, input_tokens, max_tokens)
         exchange.limits = admission.limits
         if not admission.let_in:
             worst = max(admission.limits, key=lambda standing: standing.wait)
-            raise Refused(Failure("rate_limit", param=worst.unit, retry_after=worst.wait))
+            later = worst.wait if math.isfinite(worst.wait) else None
+            raise Refused(Failure("rate_limit", param=worst.unit, retry_after=later))
         return admission
 
     async def _generate(self, exchange: Exchange, question: Question) -> tuple[Generation, float]:
