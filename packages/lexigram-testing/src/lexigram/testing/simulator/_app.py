@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -67,11 +68,13 @@ class Simulator:
         keys: the keys that are accepted; None accepts every key, and none.
         models: the models that exist; None lets every name be one.
         wires: the wires that are spoken.
+        keep: how many entries the journal keeps; None keeps all.
         clock: seconds that only rise.
         sleep: how to wait.
 
     Attributes:
-        journal: what was asked.
+        journal: what was asked, and how it ended.
+        in_flight: how many requests are not over yet.
     """
 
     def __init__(
@@ -85,10 +88,12 @@ class Simulator:
         keys: Iterable[str] | None = None,
         models: Iterable[str] | None = None,
         wires: Sequence[Wire] = WIRES,
+        keep: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self.journal = Journal()
+        self.journal = Journal(keep)
+        self.in_flight = 0
         self.seed = seed
         self.latency = latency or Latency()
         self.clock = clock
@@ -162,7 +167,11 @@ class Simulator:
         number = next(self._numbers)
         random = Random(f"{self.seed}/{number}")  # noqa: S311 - nothing secret hangs on it
         exchange = Exchange(self, number, letters(random, 24), random, receive, send)
-        await exchange.run(self._answer(exchange, scope))
+        self.in_flight += 1
+        try:
+            await exchange.run(self._answer(exchange, scope))
+        finally:
+            self.in_flight -= 1
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
         """Find the wire, read the question, and hand its answer to the exchange."""
@@ -225,14 +234,15 @@ class Simulator:
         admission.settle(generation.usage.input, generation.usage.output)
         await exchange.answer(asked, generation, delay)
 
-    def _admit(self, exchange: Exchange, input_tokens: int, output_tokens: int) -> Admission:
+    def _admit(self, exchange: Exchange, input_tokens: int, max_tokens: int) -> Admission:
         if self._limiter is None:
             return Admission(True)
-        admission = self._limiter.admit(exchange.key_id, exchange.model, input_tokens, output_tokens)
+        admission = self._limiter.admit(exchange.key_id, exchange.model, input_tokens, max_tokens)
         exchange.limits = admission.limits
         if not admission.let_in:
             worst = max(admission.limits, key=lambda standing: standing.wait)
-            raise Refused(Failure("rate_limit", param=worst.unit, retry_after=worst.wait))
+            later = worst.wait if math.isfinite(worst.wait) else None
+            raise Refused(Failure("rate_limit", param=worst.unit, retry_after=later))
         return admission
 
     async def _generate(self, exchange: Exchange, question: Question) -> tuple[Generation, float]:

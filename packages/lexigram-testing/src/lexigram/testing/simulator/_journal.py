@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -51,10 +51,21 @@ class JournalEntry:
 
 
 class Journal:
-    """Every request that is over, in the order in which they ended."""
+    """Every request that is over, in the order in which they ended.
 
-    def __init__(self) -> None:
-        self.entries: list[JournalEntry] = []
+    Args:
+        keep: how many entries are kept; None keeps all. The counts count all of them.
+
+    Attributes:
+        entries: the entries.
+        input_tokens, output_tokens: of all the requests that were let in.
+    """
+
+    def __init__(self, keep: int | None = None) -> None:
+        self.entries: deque[JournalEntry] = deque(maxlen=keep)
+        self.input_tokens = self.output_tokens = 0
+        self._statuses: Counter[int] = Counter()
+        self._outcomes: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -65,10 +76,18 @@ class Journal:
     def add(self, entry: JournalEntry) -> None:
         """Write an entry."""
         self.entries.append(entry)
+        self._statuses[entry.status] += 1
+        self._outcomes[entry.outcome] += 1
+        if entry.status < 400:
+            self.input_tokens += entry.input_tokens
+            self.output_tokens += entry.output_tokens
 
     def clear(self) -> None:
         """Forget everything."""
         self.entries.clear()
+        self._statuses.clear()
+        self._outcomes.clear()
+        self.input_tokens = self.output_tokens = 0
 
     @property
     def last(self) -> JournalEntry:
@@ -84,16 +103,22 @@ class Journal:
     @property
     def accepted(self) -> int:
         """How many requests were let in."""
-        return sum(1 for entry in self.entries if entry.status < 400)
+        return sum(count for status, count in self._statuses.items() if status < 400)
 
     @property
     def limited(self) -> int:
-        """How many requests were refused for a rate limit (429)."""
-        return sum(1 for entry in self.entries if entry.status == 429)
+        """How many requests were refused with 429."""
+        return self._statuses[429]
 
-    def statuses(self) -> Counter[int]:
-        """Return how many replies had which status."""
-        return Counter(entry.status for entry in self.entries)
+    @property
+    def statuses(self) -> Mapping[int, int]:
+        """How many replies had which status."""
+        return dict(self._statuses)
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many requests had which outcome."""
+        return dict(self._outcomes)
 
     def busiest(self, seconds: float = 60.0) -> tuple[int, int]:
         """Return the most requests, and the most tokens, that were let in within any such time."""

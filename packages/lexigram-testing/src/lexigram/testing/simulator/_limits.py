@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ _MINUTE: Final = 60.0
 class RateLimits:
     """What a key may use of a model. None is unlimited.
 
-    Tokens are charged when a request is let in, with its input and its ``max_tokens``, and settled with what it used.
+    A request is let in if its input fits; what the answer used is charged as soon as it is known, if need be as a debt
+    that the next requests wait for. A request that asks for more than a limit allows at once is never let in.
 
     Attributes:
         requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute: the limits.
+        reserve: whether a request's ``max_tokens`` has to fit too, as OpenAI counts; what it does not use comes back.
         burst: the part of a minute's allowance that may be used at once. A bucket of that size refills steadily.
         window: ``bucket``; or ``sliding``: no 60 seconds see more than the limit, and ``burst`` is not used.
     """
@@ -30,6 +33,7 @@ class RateLimits:
     tokens_per_minute: int | None = None
     input_tokens_per_minute: int | None = None
     output_tokens_per_minute: int | None = None
+    reserve: bool = False
     burst: float = 1.0
     window: Literal["bucket", "sliding"] = "bucket"
 
@@ -60,7 +64,8 @@ class Standing:
         limit: how many a minute.
         remaining: how many are left now.
         reset: seconds until all of it is there again.
-        wait: seconds until the request that was refused for it would be let in; 0 where this limit let it in.
+        wait: seconds until the request that was refused for it would be let in: 0 where this limit let it in,
+            infinite where it asked for more than the limit ever has.
         asked: how many the request asked for.
     """
 
@@ -93,7 +98,9 @@ class _Bucket:
         return self._level
 
     def wait(self, amount: float, now: float) -> float:
-        missing = min(amount, self.size) - self.left(now)
+        if amount > self.size:
+            return math.inf
+        missing = amount - self.left(now)
         return missing / self._rate if missing > 1e-9 else 0.0
 
     def take(self, amount: float, now: float) -> _Taken:
@@ -121,7 +128,9 @@ class _Window:
         return self.size - self._total
 
     def wait(self, amount: float, now: float) -> float:
-        missing = min(amount, self.size) - self.left(now)
+        if amount > self.size:
+            return math.inf
+        missing = amount - self.left(now)
         for taken in self._taken:
             if missing <= 0:
                 break
@@ -175,10 +184,10 @@ class Limiter:
         self._clock = clock
         self._holders: dict[tuple[str, str], list[tuple[Unit, int, _Bucket | _Window]]] = {}
 
-    def admit(self, key_id: str, model: str, input_tokens: int, output_tokens: int) -> Admission:
+    def admit(self, key_id: str, model: str, input_tokens: int, max_tokens: int) -> Admission:
         """Take what a request asks for, or nothing where one limit has too little."""
         now = self._clock()
-        asked = _amounts(input_tokens, output_tokens)
+        asked = _amounts(input_tokens, max_tokens if self._limits.reserve else 0)
         holders = self._of(key_id, model, now)
         waits = [holder.wait(asked[unit], now) for unit, _, holder in holders]
         let_in = not any(waits)

@@ -68,6 +68,11 @@ def _message(failure: Failure, report: Report) -> str:
         unit = "requests" if failure.param in (None, "requests") else "tokens"
         short = "RPM" if unit == "requests" else "TPM"
         of = next((s for s in report.limits if s.unit == failure.param), None)
+        if of is not None and failure.retry_after is None and of.asked > of.limit:
+            return (
+                f"Request too large for {report.model} on {unit} per min ({short}): Limit {of.limit}, Requested "
+                f"{of.asked}. The input or output tokens must be reduced in order to run successfully."
+            )
         figures = f": Limit {of.limit}, Used {of.limit - of.remaining}, Requested {of.asked}" if of else ""
         after = duration(failure.retry_after or 0.0)
         return (
