@@ -71,8 +71,10 @@ def tools(ground: Ground) -> None:
     assert ask(ground, messages=asked, tools=TOOLS).content[0].text == "The tools said: ok & ok"
 
 
-@messages("thinking")
+@messages("thinking", "thought signatures")
 def thinking(ground: Ground) -> None:
+    import anthropic
+
     said, flowing = exact(ask(ground, thinking=THINK)), streamed(ground, thinking=THINK)
     assert [block.type for block in said.content] == ["thinking", "text"] == [b.type for b in flowing.content]
     assert said.content[0].thinking == flowing.content[0].thinking
@@ -83,6 +85,9 @@ def thinking(ground: Ground) -> None:
         {"role": "user", "content": "More"},
     ]
     assert ask(ground, messages=again, thinking=THINK).content[-1].text == TEXT
+    said.content[0].signature = said.content[0].signature[:-8] + "AAAAAAA="
+    refused = fails(anthropic.BadRequestError, lambda: ask(ground, messages=again, thinking=THINK))
+    assert "signature" in refused.message
 
 
 @messages("structured output", "length", "stop sequences")

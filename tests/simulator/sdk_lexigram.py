@@ -116,7 +116,8 @@ def over(wire: str, *features: str) -> Callable[[Callable[[str, Ground], None]],
     def listed(function: Callable[[str, Ground], None]) -> None:
         bound = functools.partial(function, wire)
         functools.update_wrapper(bound, function)
-        certifies("lexigram", wire, *features)(bound)
+        embeds = features == ("embeddings",) and wire == "openai.chat"
+        certifies("lexigram", "openai.embeddings" if embeds else wire, *features)(bound)
 
     return listed
 
@@ -130,6 +131,9 @@ def whole_and_stream(wire: str, ground: Ground) -> None:
         stream = llm.stream_chat([user("Hi")])
         assert "".join([chunk.delta async for chunk in stream]) == TEXT
         same(whole, (await stream.completion()).unwrap())
+        if wire != "openai.responses":  # it has no stop sequences
+            stopped = (await llm.complete([user("Hi")], stop_sequences=["Second"])).unwrap()
+            assert (stopped.content, stopped.finish_reason) == (TEXT.partition("Second")[0], "stop")
         short = (await llm.complete([user("Hi")], max_tokens=3)).unwrap()
         assert (short.finish_reason, short.usage.output_tokens) == ("length", 3)
 
@@ -239,6 +243,8 @@ def embeddings(wire: str, ground: Ground) -> None:
 
 for name in WIRES:
     over(name, "whole", "stream", "usage", "length")(whole_and_stream)
+    if name != "openai.responses":
+        over(name, "stop sequences")(whole_and_stream)
     over(name, "tools", "streamed tools")(tools)
     over(name, "structured output")(structured)
     over(name, "thinking")(thinking)

@@ -108,6 +108,18 @@ def others(ground: Ground) -> None:
         assert mistral.models.retrieve(model_id=MODEL).capabilities.completion_chat
 
 
+@mistral_chat("error in a stream")
+def broken(ground: Ground) -> None:
+    from mistralai.client.errors import ResponseValidationError
+
+    def read() -> None:
+        with client(ground.broken.base_urls["mistral"]) as mistral:
+            list(mistral.chat.stream(**question()))
+
+    # The package has no type for it, and says so with what it was sent.
+    assert "capacity" in fails(ResponseValidationError, read).body
+
+
 @mistral_chat("errors")
 def errors(ground: Ground) -> None:
     from mistralai.client.errors import HTTPValidationError, SDKError

@@ -198,6 +198,19 @@ def response_errors(ground: Ground) -> None:
     assert fails(openai.InternalServerError, lambda: respond(ground, "fail server")).status_code == 500
 
 
+@responses("error in a stream")
+def response_broken(ground: Ground) -> None:
+    import openai
+
+    def read() -> None:
+        with client(ground.broken.base_urls["openai"]) as broken:
+            for event in broken.responses.create(model=MODEL, input="Hi", stream=True):
+                if event.type in ("response.failed", "error"):
+                    raise openai.APIError(str(event), broken._base_url, body=None)  # type: ignore[arg-type]
+
+    assert "overloaded" in str(fails(openai.APIError, read)).lower()
+
+
 @certifies("openai", EMBEDDINGS, "embeddings", "models")
 def embeddings(ground: Ground) -> None:
     with client(ground.url("openai")) as openai:
