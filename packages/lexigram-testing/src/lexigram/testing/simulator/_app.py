@@ -39,6 +39,9 @@ _STATUS_FAULTS: Final[Mapping[FaultKind, Failure]] = {
     "overloaded": Failure("overloaded"),
 }
 
+_VERSIONS: Final[Mapping[str, str]] = {"anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
+"""What Lexigram's base URLs have and the base URLs of the vendors' SDKs have not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -47,17 +50,19 @@ class Server:
     Attributes:
         url: the root, without a slash at its end.
         base_urls: each vendor's base URL, as the vendor's own SDK takes it.
+        api_bases: the same as ``api_base`` of a ``ClientConfig``, which has the version in it.
     """
 
     url: str
     base_urls: Mapping[str, str]
+    api_bases: Mapping[str, str]
 
 
 class Simulator:
     """Language models of several vendors, simulated: an ASGI 3 application.
 
     Every vendor's paths are under its name (``/openai/v1/chat/completions``, ``/anthropic/v1/messages`` …) and, where
-    no other vendor has the same, without it. :meth:`base_urls` lists what clients are given.
+    no other vendor has the same, without it. :meth:`server` lists what clients are given.
 
     Args:
         script: what is answered (see :class:`When`); without one, plain words that hang on the seed and the question.
@@ -125,10 +130,6 @@ class Simulator:
         """How many answers of the script are left; None where they do not run out."""
         return self._script.left
 
-    def base_urls(self, root: str) -> dict[str, str]:
-        """Return each vendor's base URL under the server's, as the vendor's own SDK takes it."""
-        return {wire.vendor: f"{root.rstrip('/')}/{wire.vendor}{wire.base}" for wire in self.wires}
-
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
         """Listen on a socket while the block runs; needs the extra ``simulator``.
@@ -143,7 +144,7 @@ class Simulator:
         from lexigram.testing.simulator._server import serving
 
         async with serving(self, host, port) as url:
-            yield Server(url, self.base_urls(url))
+            yield self.server(url)
 
     @contextlib.contextmanager
     def run_in_thread(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
@@ -151,7 +152,14 @@ class Simulator:
         from lexigram.testing.simulator._server import in_thread
 
         with in_thread(self, host, port) as url:
-            yield Server(url, self.base_urls(url))
+            yield self.server(url)
+
+    def server(self, url: str) -> Server:
+        """Return the addresses of a server whose root this is."""
+        root = url.rstrip("/")
+        roots = {wire.vendor: f"{root}/{wire.vendor}" for wire in self.wires}
+        bases = {wire.vendor: roots[wire.vendor] + wire.base for wire in self.wires}
+        return Server(root, bases, {v: roots[v] + _VERSIONS[v] if v in _VERSIONS else bases[v] for v in roots})
 
     def now(self) -> float:
         """Return the Unix time in seconds, by the simulator's clock."""
