@@ -189,11 +189,11 @@ class Simulator:
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         exchange.path, exchange.key_id = path, self._key_id(_key(headers, query))
         body = await exchange.body()
-        wire, route, params, shorter = self._find(str(scope["method"]), path)
+        wire, route, params, shorter = self._find(str(scope["method"]), path, query)
         exchange.wire = wire
         try:
             if route is None:
-                known = self._methods(path)
+                known = self._methods(path, query)
                 raise Refused(
                     Failure("method_not_allowed" if known else "not_found", param=f"{scope['method']} {path}")
                 )
@@ -277,7 +277,7 @@ class Simulator:
         if self._keys is not None and key not in self._keys:
             raise Refused(Failure("authentication", param="missing" if key is None else "wrong"))
 
-    def _find(self, method: str, path: str) -> tuple[Wire, Route | None, dict[str, str], str]:
+    def _find(self, method: str, path: str, query: Mapping[str, str]) -> tuple[Wire, Route | None, dict[str, str], str]:
         found = self._exact.get((method, path))
         vendor, _, rest = path.lstrip("/").partition("/")
         named = any(wire.vendor == vendor for wire in self.wires)
@@ -287,13 +287,13 @@ class Simulator:
         for owner, wire, route in self._patterns:
             if route.method == method and route.regex is not None and (not named or owner == vendor):
                 match = route.regex.fullmatch(shorter)
-                if match is not None:
+                if match is not None and (route.query is None or query.get(route.query[0]) == route.query[1]):
                     return wire, route, {k: unquote(v) for k, v in match.groupdict().items()}, shorter
         own = [wire for wire in self.wires if wire.vendor == vendor]
         return (own or list(self.wires))[0], None, {}, shorter
 
-    def _methods(self, path: str) -> bool:
-        return any(self._find(method, path)[1] is not None for method in ("GET", "POST", "DELETE"))
+    def _methods(self, path: str, query: Mapping[str, str]) -> bool:
+        return any(self._find(method, path, query)[1] is not None for method in ("GET", "POST", "DELETE"))
 
     def report(self, exchange: Exchange, failure: Failure | None) -> Report:
         """Return what the headers of a reply tell."""

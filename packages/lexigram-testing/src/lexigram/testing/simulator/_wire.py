@@ -82,12 +82,14 @@ class Route:
         method: the method.
         pattern: the path after the vendor's prefix, percent-encoded; ``{name}`` stands for a piece without slashes.
         read: how its requests are read.
+        query: a value of the query string that the route wants, where the path alone does not tell wires apart.
         regex: the pattern, made from it.
     """
 
     method: str
     pattern: str
     read: Reader
+    query: tuple[str, str] | None = None
     regex: re.Pattern[str] | None = field(init=False)
 
     def __post_init__(self) -> None:

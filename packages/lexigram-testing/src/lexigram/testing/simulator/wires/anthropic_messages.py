@@ -274,4 +274,4 @@ def _show(request: Request) -> Direct:
 
 def _model(name: str, created: int) -> dict[str, Any]:
     since = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": "model", "id": name, "display_name": name, "created_at": since}
+    return {"type": "model", "id": name, "display_name": name, "created_at": since, "lifecycle": "active"}

@@ -267,8 +267,7 @@ def _events(question: Question, generation: Generation) -> Iterator[tuple[dict[s
             at = {"item_id": item["id"], "output_index": index}
             for token in next(tokens):
                 yield {"type": "response.function_call_arguments.delta", "delta": token, **at}, 1
-            done = {"arguments": item["arguments"], "name": item["name"]}
-            yield {"type": "response.function_call_arguments.done", **done, **at}, 0
+            yield {"type": "response.function_call_arguments.done", "arguments": item["arguments"], **at}, 0
         yield {"type": "response.output_item.done", "item": item, "output_index": index}, 0
     ended = _response(question, generation, items, whole=True)
     yield {"type": f"response.{ended['status']}", "response": ended}, 0
