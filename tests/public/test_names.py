@@ -39,8 +39,12 @@ PINNED = {
         Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
         RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
     """,
+    "lexigram.testing.simulator": """
+        Answer Call Counts Distribution Failure FaultKind Faults Fixed Journal JournalEntry Latency Line LogNormal Question RateLimits
+        Script Server Simulator Tool ToolResult Turn Uniform When
+    """,
 }
-ALIASES = {"FinishReason", "Part", "Result"}
+ALIASES = {"FaultKind", "FinishReason", "Line", "Part", "Result", "Script"}
 
 
 @pytest.mark.parametrize("module", sorted(PINNED))

@@ -25,8 +25,7 @@ UNDECLARED = {
     "reasoning_content",
     "lifecycle",
 }
-"""What real replies have although no description declares it. ``reasoning_content`` is DeepSeek's; Anthropic's SDK
-demands a ``lifecycle`` of every model since version 2.11."""
+"""What real replies or the newest SDKs have although no description declares it; the reasoning is DeepSeek's."""
 
 
 class Asker:

@@ -107,7 +107,7 @@ async def _settled(simulator: Simulator, entries: int) -> None:
 async def test_faults_on_a_socket(path: str, stream: bool, kind: Any) -> None:
     simulator = Simulator(Answer(tokens=30), faults=Faults(1.0, (kind,)))
     body = {**BODY, "input": "Hi", "max_tokens": 99, "stream": stream}
-    async with simulator.serve() as server, httpx.AsyncClient(timeout=0.3) as client:
+    async with simulator.serve() as server, httpx.AsyncClient(timeout=0.15) as client:
         sent = client.post(server.url + path, json=body, headers={"anthropic-version": "2023-06-01"})
         if kind in ("stall", "silent"):
             with pytest.raises(httpx.ReadTimeout):

@@ -12,17 +12,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from lexigram.testing.simulator._chance import FaultKind, Faults, Latency
 from lexigram.testing.simulator._exchange import Exchange
 from lexigram.testing.simulator._journal import Journal
 from lexigram.testing.simulator._limits import Admission, Limiter, RateLimits
 from lexigram.testing.simulator._model import generate
+from lexigram.testing.simulator._router import Router
 from lexigram.testing.simulator._script import Script, ScriptReader
 from lexigram.testing.simulator._tokens import count_input
 from lexigram.testing.simulator._values import Answer, Failure, Generation, Question, Refused
-from lexigram.testing.simulator._wire import Direct, Report, Request, Route, Wire
+from lexigram.testing.simulator._wire import Direct, Report, Request, Wire
 from lexigram.testing.simulator._words import letters
 from lexigram.testing.simulator.wires import WIRES
 
@@ -39,6 +40,9 @@ _STATUS_FAULTS: Final[Mapping[FaultKind, Failure]] = {
     "overloaded": Failure("overloaded"),
 }
 
+_VERSIONS: Final[Mapping[str, str]] = {"anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
+"""What Lexigram's base URLs have and the base URLs of the vendors' SDKs have not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -47,17 +51,19 @@ class Server:
     Attributes:
         url: the root, without a slash at its end.
         base_urls: each vendor's base URL, as the vendor's own SDK takes it.
+        api_bases: the same as ``api_base`` of a ``ClientConfig``, which has the version in it.
     """
 
     url: str
     base_urls: Mapping[str, str]
+    api_bases: Mapping[str, str]
 
 
 class Simulator:
     """Language models of several vendors, simulated: an ASGI 3 application.
 
     Every vendor's paths are under its name (``/openai/v1/chat/completions``, ``/anthropic/v1/messages`` …) and, where
-    no other vendor has the same, without it. :meth:`base_urls` lists what clients are given.
+    no other vendor has the same, without it. :meth:`server` lists what clients are given.
 
     Args:
         script: what is answered (see :class:`When`); without one, plain words that hang on the seed and the question.
@@ -107,15 +113,7 @@ class Simulator:
         self._key_ids: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._wall = time.time() - clock()
-        self._exact: dict[tuple[str, str], tuple[Wire, Route]] = {}
-        self._patterns: list[tuple[str, Wire, Route]] = []
-        for wire in self.wires:
-            for route in wire.routes:
-                if route.regex is None:
-                    self._exact[route.method, f"/{wire.vendor}{route.pattern}"] = (wire, route)
-                    self._exact.setdefault((route.method, route.pattern), (wire, route))
-                else:
-                    self._patterns.append((wire.vendor, wire, route))
+        self._router = Router(self.wires)
 
     def __repr__(self) -> str:
         return f"<Simulator {', '.join(dict.fromkeys(wire.vendor for wire in self.wires))}>"
@@ -124,10 +122,6 @@ class Simulator:
     def script_left(self) -> int | None:
         """How many answers of the script are left; None where they do not run out."""
         return self._script.left
-
-    def base_urls(self, root: str) -> dict[str, str]:
-        """Return each vendor's base URL under the server's, as the vendor's own SDK takes it."""
-        return {wire.vendor: f"{root.rstrip('/')}/{wire.vendor}{wire.base}" for wire in self.wires}
 
     @contextlib.asynccontextmanager
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
@@ -143,7 +137,7 @@ class Simulator:
         from lexigram.testing.simulator._server import serving
 
         async with serving(self, host, port) as url:
-            yield Server(url, self.base_urls(url))
+            yield self.server(url)
 
     @contextlib.contextmanager
     def run_in_thread(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
@@ -151,7 +145,14 @@ class Simulator:
         from lexigram.testing.simulator._server import in_thread
 
         with in_thread(self, host, port) as url:
-            yield Server(url, self.base_urls(url))
+            yield self.server(url)
+
+    def server(self, url: str) -> Server:
+        """Return the addresses of a server whose root this is."""
+        root = url.rstrip("/")
+        roots = {wire.vendor: f"{root}/{wire.vendor}" for wire in self.wires}
+        bases = {wire.vendor: roots[wire.vendor] + wire.base for wire in self.wires}
+        return Server(root, bases, {v: roots[v] + _VERSIONS[v] if v in _VERSIONS else bases[v] for v in roots})
 
     def now(self) -> float:
         """Return the Unix time in seconds, by the simulator's clock."""
@@ -181,20 +182,19 @@ class Simulator:
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
         exchange.path, exchange.key_id = path, self._key_id(_key(headers, query))
         body = await exchange.body()
-        wire, route, params, shorter = self._find(str(scope["method"]), path, query)
-        exchange.wire = wire
+        method = str(scope["method"])
+        found = self._router.find(method, path, query)
+        exchange.wire = found.wire
         try:
-            if route is None:
-                known = self._methods(path, query)
-                raise Refused(
-                    Failure("method_not_allowed" if known else "not_found", param=f"{scope['method']} {path}")
-                )
-            exchange.wire_name = wire.name
+            if found.route is None:
+                known = self._router.knows(path, query)
+                raise Refused(Failure("method_not_allowed" if known else "not_found", param=f"{method} {path}"))
+            exchange.wire_name = found.wire.name
             self._check_key(_key(headers, query))
             request = Request(
-                method=str(scope["method"]),
-                path=shorter,
-                params=params,
+                method=method,
+                path=found.path,
+                params=found.params,
                 query=query,
                 headers=headers,
                 json=_object(body),
@@ -203,7 +203,7 @@ class Simulator:
                 models=self._models,
                 created=int(self.now()),
             )
-            asked = route.read(request)
+            asked = found.route.read(request)
             if self._models is not None and asked.model and asked.model not in self._models:
                 raise Refused(Failure("model_not_found", param=asked.model))
             await self._reply(exchange, asked)
@@ -212,6 +212,8 @@ class Simulator:
 
     async def _reply(self, exchange: Exchange, asked: Question | Direct) -> None:
         exchange.model = asked.model
+        if isinstance(asked, Question):
+            exchange.question, exchange.streamed = asked, asked.stream
         exchange.fault = self._faults.draw(exchange.random) if self._faults is not None else None
         if exchange.fault is not None and await exchange.strike(exchange.fault, _STATUS_FAULTS):
             return
@@ -221,7 +223,6 @@ class Simulator:
                 self._admit(exchange, asked.input_tokens, 0)
             await exchange.direct(asked)
             return
-        exchange.question, exchange.streamed = asked, asked.stream
         exchange.input_tokens = count_input(asked.turns, asked.tools)
         admission = self._admit(exchange, exchange.input_tokens, asked.max_tokens or 0)
         try:
@@ -268,24 +269,6 @@ class Simulator:
     def _check_key(self, key: str | None) -> None:
         if self._keys is not None and key not in self._keys:
             raise Refused(Failure("authentication", param="missing" if key is None else "wrong"))
-
-    def _find(self, method: str, path: str, query: Mapping[str, str]) -> tuple[Wire, Route | None, dict[str, str], str]:
-        found = self._exact.get((method, path))
-        vendor, _, rest = path.lstrip("/").partition("/")
-        named = any(wire.vendor == vendor for wire in self.wires)
-        shorter = f"/{rest}" if named else path
-        if found is not None:
-            return (*found, {}, shorter)
-        for owner, wire, route in self._patterns:
-            if route.method == method and route.regex is not None and (not named or owner == vendor):
-                match = route.regex.fullmatch(shorter)
-                if match is not None and (route.query is None or query.get(route.query[0]) == route.query[1]):
-                    return wire, route, {k: unquote(v) for k, v in match.groupdict().items()}, shorter
-        own = [wire for wire in self.wires if wire.vendor == vendor]
-        return (own or list(self.wires))[0], None, {}, shorter
-
-    def _methods(self, path: str, query: Mapping[str, str]) -> bool:
-        return any(self._find(method, path, query)[1] is not None for method in ("GET", "POST", "DELETE"))
 
     def report(self, exchange: Exchange, failure: Failure | None) -> Report:
         """Return what the headers of a reply tell."""

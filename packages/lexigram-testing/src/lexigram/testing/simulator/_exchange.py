@@ -18,6 +18,7 @@ from lexigram.testing.simulator._wire import Direct, Report, Wire, dumps
 __all__ = ["Exchange"]
 
 _JSON: Final = "application/json"
+_LONG: Final = 0.5
 _PROXY_PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 
 
@@ -203,8 +204,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def _wait(self, seconds: float, watcher: asyncio.Future[None] | None = None) -> None:
-        """Wait, or end at once when the client leaves."""
-        if seconds <= 0:
+        """Wait, or end when the client leaves: at once, where the wait is long enough to be worth a task."""
+        if seconds < _LONG:
+            if seconds > 0:
+                await self._world.sleep(seconds)
             return
         own = watcher is None
         gone = asyncio.ensure_future(self._left()) if watcher is None else watcher

@@ -117,11 +117,13 @@ def _introduce(server: Server, settings: Settings, out: Console) -> None:
         for vendor, url in server.base_urls.items():
             out.print(Text(f"{vendor} {url}"), soft_wrap=True)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("vendor")
-    table.add_column("base URL", style="cyan", no_wrap=True)
+    table.add_column("base URL of its SDK", style="cyan", no_wrap=True)
+    table.add_column("api_base of Lexigram")
     for vendor, url in server.base_urls.items():
-        table.add_row(vendor, url)
+        more = server.api_bases[vendor].removeprefix(url)
+        table.add_row(vendor, url, f"with {more}" if more else "the same")
     out.print(table)
     keys = "any key is accepted" if settings.keys is None else f"{len(settings.keys)} key(s) accepted"
     out.print(Text(f"\n{keys}; Ctrl-C ends it\n", "dim"))
