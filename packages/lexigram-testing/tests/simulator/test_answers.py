@@ -57,9 +57,17 @@ def test_rules_and_answers_do_not_mix() -> None:
         Simulator(["Hello", When("x", "y")])  # type: ignore[list-item]
 
 
-async def test_a_script_that_answers_nonsense_fails_the_test(ask: Ask) -> None:
-    with pytest.raises(TypeError, match="the script answered 7"):
-        await ask(lambda question: 7).chat()
+async def test_a_script_that_fails_or_answers_nonsense_is_told_to_the_client(ask: Ask) -> None:
+    def fail(question: Question) -> str:
+        raise AssertionError("not this one")
+
+    for script, words in (
+        (lambda question: 7, "answered 7; an answer is"),
+        (fail, "failed: AssertionError: not this one"),
+    ):
+        reply = await ask(script).chat()
+        assert reply.status_code == 400
+        assert words in reply.json()["error"]["message"]
 
 
 async def test_made_up_answers_hang_on_seed_and_question_only(ask: Ask) -> None:

@@ -22,7 +22,7 @@ from lexigram.testing.simulator._model import generate
 from lexigram.testing.simulator._router import Router
 from lexigram.testing.simulator._script import Script, ScriptReader
 from lexigram.testing.simulator._tokens import count_input
-from lexigram.testing.simulator._values import Answer, Failure, Generation, Question, Refused
+from lexigram.testing.simulator._values import Failure, Generation, Question, Refused
 from lexigram.testing.simulator._wire import Direct, Report, Request, Wire
 from lexigram.testing.simulator._words import letters
 from lexigram.testing.simulator.wires import WIRES
@@ -39,6 +39,8 @@ _STATUS_FAULTS: Final[Mapping[FaultKind, Failure]] = {
     "429": Failure("rate_limit", retry_after=1.0),
     "overloaded": Failure("overloaded"),
 }
+
+_SHAPES: Final = (TypeError, ValueError, KeyError, AttributeError, IndexError)
 
 _VERSIONS: Final[Mapping[str, str]] = {"anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
 """What Lexigram's base URLs have and the base URLs of the vendors' SDKs have not."""
@@ -204,11 +206,14 @@ class Simulator:
                 created=int(self.now()),
             )
             asked = found.route.read(request)
-            if self._models is not None and asked.model and asked.model not in self._models:
-                raise Refused(Failure("model_not_found", param=asked.model))
+            _check(asked, self._models)
             await self._reply(exchange, asked)
         except Refused as refused:
             await exchange.fail(refused.failure)
+        except _SHAPES as error:  # a body of a shape that the wire expected nowhere
+            if exchange.begun:
+                raise
+            await exchange.fail(Failure("invalid_request", f"The request's body has an unexpected shape: {error}"))
 
     async def _reply(self, exchange: Exchange, asked: Question | Direct) -> None:
         exchange.model = asked.model
@@ -250,8 +255,6 @@ class Simulator:
         said = await self._script.answer(question)
         if isinstance(said, Failure):
             raise Refused(said)
-        if not isinstance(cast("object", said), Answer):
-            raise TypeError(f"the script answered {said!r}; an answer is a text, an Answer or a Failure")
         generation = generate(
             question,
             said,
@@ -275,6 +278,20 @@ class Simulator:
         return Report(
             exchange.id, exchange.limits, failure, self.clock() - exchange.started, self.now(), exchange.model
         )
+
+
+def _check(asked: Question | Direct, models: Sequence[str] | None) -> None:
+    """Check what every wire demands alike.
+
+    Raises:
+        Refused: for a model that does not exist, or stop sequences that are no texts.
+    """
+    if models is not None and asked.model and asked.model not in models:
+        raise Refused(Failure("model_not_found", param=asked.model))
+    if isinstance(asked, Question) and not all(
+        isinstance(stop, str) for stop in cast("tuple[object, ...]", asked.stop)
+    ):
+        raise Refused(Failure("invalid_request", "A stop sequence has to be a string."))
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -71,6 +71,11 @@ class Exchange:
         self._frames = 0
         self._whole = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether the reply has a status yet."""
+        return self._status != 0
+
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do the work until the client leaves, and write the journal."""
         cancelled = False

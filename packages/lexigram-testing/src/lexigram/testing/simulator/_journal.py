@@ -71,7 +71,7 @@ class Journal:
         return len(self.entries)
 
     def __iter__(self) -> Iterator[JournalEntry]:
-        return iter(self.entries)
+        return iter(tuple(self.entries))
 
     def add(self, entry: JournalEntry) -> None:
         """Write an entry."""
@@ -122,7 +122,7 @@ class Journal:
 
     def busiest(self, seconds: float = 60.0) -> tuple[int, int]:
         """Return the most requests, and the most tokens, that were let in within any such time."""
-        let_in = sorted((e.started, e.input_tokens + e.output_tokens) for e in self.entries if e.status < 400)
+        let_in = sorted((e.started, e.input_tokens + e.output_tokens) for e in self if e.status < 400)
         requests = tokens = most_requests = most_tokens = first = 0
         for at, used in let_in:
             requests += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
@@ -113,7 +114,7 @@ def _made_up(question: Question, tokens: int | None, random: Random) -> str:
 def _conforming(schema: Mapping[str, Any], random: Random, what: str) -> Any:
     try:
         return example(schema, random)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, re.error) as error:
         raise Refused(Failure("invalid_request", f"the simulator can make nothing for {what}: {error}")) from None
 
 

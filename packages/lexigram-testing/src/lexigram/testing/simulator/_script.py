@@ -76,9 +76,17 @@ class ScriptReader:
         """Return what is answered; an empty answer is to be made up."""
         line = self._line(question)
         if callable(line):
-            spoken = line(question)
-            line = await spoken if inspect.isawaitable(spoken) else spoken
-        return Answer(text=line) if isinstance(line, str) else line
+            try:
+                spoken = line(question)
+                line = await spoken if inspect.isawaitable(spoken) else spoken
+            except Exception as error:  # noqa: BLE001 - the client is told; a server's log is read by nobody
+                return Failure("invalid_request", f"the simulator's script failed: {type(error).__name__}: {error}")
+        if isinstance(line, str):
+            return Answer(text=line)
+        if not isinstance(cast("object", line), Answer | Failure):
+            said = f"the simulator's script answered {line!r}; an answer is a text, an Answer or a Failure"
+            return Failure("invalid_request", said)
+        return line
 
     def _line(self, question: Question) -> Line:
         if self._always is not None:
