@@ -8,17 +8,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lexigram.testing import Canary, forbid_network
 from lexigram.testing.recording import Cassette, RecordingError
+from lexigram.testing.recording._exchange import Asked, Exchange
+from lexigram.testing.recording._scrub import Scrubber
 
 URL = "https://models.example/v1/chat?alt=sse"
+SECRET = "AK+key/with=signs~0123456789"
+FORMS = (SECRET, quote(SECRET, safe=""), SECRET.replace("/", "\\/"), "".join(f"\\u{ord(c):04X}" for c in SECRET))
 
 
 def replying(*pieces: bytes, status: int = 200, **headers: str) -> httpx.MockTransport:
@@ -165,6 +172,29 @@ async def test_what_cannot_be_scrubbed_is_not_written(body: bytes, path: Path) -
         cassette.save()
     assert not path.exists()
     assert "0123456789" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from(["{", '"x": "', "grüße", "\n", *FORMS]), max_size=6),
+    cuts=st.lists(st.integers(0, 200), max_size=5),
+)
+def test_wherever_a_reply_is_cut_the_secret_is_out_and_the_rest_is_kept(pieces: list[str], cuts: list[int]) -> None:
+    body = "".join(pieces).encode()
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    cut = tuple(body[a:b] for a, b in pairwise(edges))
+    scrubber = Scrubber([SECRET])
+    asked = Asked("POST", URL, {}, b"")
+    clean = scrubber.clean(Exchange(asked, 200, {}, cut, "complete"))
+    assert not scrubber.is_in(b"".join(clean.pieces))
+    expected = "".join("SCRUBBED" if piece in FORMS else piece for piece in pieces)
+    assert b"".join(clean.pieces).decode() == expected
+    assert len(clean.pieces) <= len(cut)
+
+
+async def test_a_binary_request_with_a_secret_in_it_is_refused_at_once(path: Path) -> None:
+    with Cassette(path, "all", secrets=["key-0123456789"]) as cassette, pytest.raises(RecordingError, match="not text"):
+        await ask(cassette.transport(replying(b"x")), content=b"\xff key-0123456789")
 
 
 async def test_requests_match_by_the_meaning_of_their_json_and_in_order(path: Path) -> None:

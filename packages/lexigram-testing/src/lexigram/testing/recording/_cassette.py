@@ -128,11 +128,15 @@ class Cassette:
         """Return the first exchange with this request that has not been played, or None where it is to be recorded.
 
         Raises:
-            RecordingError: where there is none and none may be made, with the nearest ones' differences.
+            RecordingError: where there is none and none may be made, with the nearest ones' differences; where a
+                secret cannot be taken out of the request.
         """
         with self._lock:
             self._scrubber.learn(asked.url, asked.headers)
-            clean = self._scrubber.clean_request(asked)
+            try:
+                clean = self._scrubber.clean_request(asked)
+            except LeftoverSecretError as error:
+                raise RecordingError(f"{asked.method} request: {error}") from None
             for i, exchange in enumerate(self._kept):
                 if not self._played[i] and same(clean, exchange.asked):
                     self._played[i] = True
