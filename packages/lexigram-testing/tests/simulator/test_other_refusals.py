@@ -199,6 +199,15 @@ async def test_gemini_takes_field_names_in_both_spellings(ask: Ask) -> None:
     assert first.turns[0].role == "system"
 
 
+async def test_gemini_3_wants_the_signatures_of_the_current_turn_only(ask: Ask) -> None:
+    answered = {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"x": 1}}}]}
+    older = {"contents": [*signed(None), answered, *CONTENTS], "tools": [FUNCTION]}
+    current = {"contents": [*signed(None), answered], "tools": [FUNCTION]}
+    assert (await ask().send(NEWER, older)).status_code == 200
+    assert (await ask().send(NEWER, current)).status_code == 400
+    assert (await ask().send(GEMINI, current)).status_code == 200
+
+
 async def test_geminis_own_schemas_are_understood(ask: Ask) -> None:
     own = {
         "type": "OBJECT",

@@ -2,23 +2,29 @@
 
 A stream is server-sent events with ``alt=sse`` and one JSON array without it. Sources: Google's discovery document of
 the Generative Language API, its pages on thought signatures, function calling and rate limits, and replies of the API.
-Field names may be written in camel case or with underscores, as in every JSON that Google's servers read.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lexigram.testing.simulator._tokens import count, count_input
-from lexigram.testing.simulator._values import Call, Choice, Failure, Generation, Question, Tool, ToolResult, Turn
+from lexigram.testing.simulator._values import Call, Choice, Failure, Generation, Question
 from lexigram.testing.simulator._vectors import vector
 from lexigram.testing.simulator._wire import Direct, Frame, Report, Request, Route, dumps, invalid, sse
 from lexigram.testing.simulator.wires import gemini_errors as errors
+from lexigram.testing.simulator.wires.gemini_read import (
+    SIGNED,
+    field_of,
+    object_of,
+    objects_of,
+    read_conversation,
+    read_question,
+)
 
 __all__ = ["GEMINI", "GEMINI_ARRAY", "GeminiWire"]
 
@@ -28,14 +34,6 @@ _PIECE: Final = 12
 _MODELS: Final = ("gemini-2.5-flash", "gemini-embedding-001")
 _DIMENSIONS: Final = 3072
 _FINISH: Final = {"length": "MAX_TOKENS", "refusal": "SAFETY", "content_filter": "SAFETY"}
-_SIGNED: Final = b"\x12simulated thought\x00"
-_ACCEPTED_DUMMIES: Final = ("context_engineering_is_the_way_to_go", "skip_thought_signature_validator")
-_NO_SIGNATURE: Final = (
-    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, "
-    "and missing thought_signature may lead to degraded model performance. Additional data, function call "
-    "`default_api:{name}` , position {position}. Please refer to "
-    "https://ai.google.dev/gemini-api/docs/thought-signatures for more details."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +126,10 @@ class GeminiWire:
         ]
 
     def _whole(self, request: Request) -> Question:
-        return _question(self.name, request, stream=False)
+        return read_question(self.name, request, stream=False)
 
     def _streamed(self, request: Request) -> Question:
-        return _question(self.name, request, stream=True)
+        return read_question(self.name, request, stream=True)
 
 
 GEMINI: Final = GeminiWire()
@@ -143,184 +141,13 @@ GEMINI_ARRAY: Final = GeminiWire(
 """Its streams without ``alt=sse``: one JSON array, item by item."""
 
 
-# -- reading
-
-
-def _get(value: Mapping[str, Any], name: str) -> Any:
-    """Return a field, in camel case or with underscores."""
-    if name in value:
-        return value[name]
-    return value.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
-
-
-def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = _get(value, name)
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def _objects(value: object, field: str) -> Sequence[Mapping[str, Any]]:
-    """Return a repeated field; a single object stands for a list of one."""
-    listed: list[Any] = value if isinstance(value, list) else [] if value is None else [value]
-    for item in listed:
-        if not isinstance(item, dict):
-            raise invalid(f"Invalid value at '{field}' (type.googleapis.com/google.ai.generativelanguage), {item!r}")
-    return listed
-
-
-def _question(wire: str, request: Request, *, stream: bool) -> Question:
-    body = request.json
-    turns, tools = _conversation(body, request.params["model"])
-    config = _object(body, "generationConfig")
-    thinking = _object(config, "thinkingConfig")
-    calling = _object(_object(body, "toolConfig"), "functionCallingConfig")
-    choice, tools = _tool_choice(calling, tools)
-    return Question(
-        wire=wire,
-        model=request.params["model"],
-        turns=turns,
-        tools=tools,
-        tool_choice=choice,
-        schema=_schema(config),
-        stream=stream,
-        max_tokens=_positive(config, "maxOutputTokens"),
-        stop=tuple(_get(config, "stopSequences") or ()),
-        choices=_positive(config, "candidateCount") or 1,
-        thinking=bool(_get(thinking, "includeThoughts")),
-        key_id=request.key_id,
-        body=body,
-    )
-
-
-def _conversation(body: Mapping[str, Any], model: str) -> tuple[tuple[Turn, ...], tuple[Tool, ...]]:
-    contents = _objects(_get(body, "contents"), "contents")
-    if not contents:
-        raise invalid("* GenerateContentRequest.contents: contents is not specified\n")
-    turns = [_turn(content, i, model) for i, content in enumerate(contents)]
-    system = _object(body, "systemInstruction")
-    if system:
-        text = "".join(part.get("text", "") for part in _objects(system.get("parts"), "system_instruction.parts"))
-        turns.insert(0, Turn("system", text))
-    tools = [
-        Tool(str(declared.get("name", "")), _parameters(declared), str(declared.get("description", "")))
-        for tool in _objects(_get(body, "tools"), "tools")
-        for declared in _objects(_get(tool, "functionDeclarations"), "tools.function_declarations")
-    ]
-    return tuple(turns), tuple(tools)
-
-
-def _turn(content: Mapping[str, Any], number: int, model: str) -> Turn:
-    role = content.get("role", "user")
-    if role not in ("user", "model", "function"):
-        raise invalid("Please use a valid role: user, model.")
-    parts = _objects(content.get("parts"), f"contents[{number}].parts")
-    if not parts:
-        raise invalid(f"* GenerateContentRequest.contents[{number}].parts: contents.parts must not be empty.\n")
-    text, thinking, calls, results = "", "", list[Call](), list[ToolResult]()
-    for position, part in enumerate(parts, 1):
-        call, result = _object(part, "functionCall"), _object(part, "functionResponse")
-        if call:
-            _check_signature(_get(part, "thoughtSignature"), str(call.get("name")), model, first=not calls, at=position)
-            calls.append(Call(str(call.get("name")), call.get("args") or {}, str(call.get("id", ""))))
-        elif result:
-            said = json.dumps(result.get("response"), ensure_ascii=False)
-            results.append(ToolResult(str(result.get("id") or result.get("name")), said))
-        elif part.get("thought"):
-            thinking += str(part.get("text", ""))
-        else:
-            text += str(part.get("text", ""))
-    named = "tool" if results and not text else {"model": "assistant", "function": "tool"}.get(role, role)
-    return Turn(named, text, tuple(calls), tuple(results), thinking)
-
-
-def _check_signature(signature: object, name: str, model: str, *, first: bool, at: int) -> None:
-    """Gemini 3 demands the signature of each turn's first call; every model refuses one that is not its own."""
-    if signature is None:
-        if first and model.startswith("gemini-3"):
-            raise invalid(_NO_SIGNATURE.format(name=name, position=at))
-        return
-    if signature in _ACCEPTED_DUMMIES:
-        return
-    try:
-        if base64.b64decode(str(signature), validate=True).startswith(_SIGNED):
-            return
-    except binascii.Error:
-        raise invalid(
-            "Invalid value at 'contents.parts.thought_signature' (TYPE_BYTES), Base64 decoding failed for "
-            f'"{signature}"'
-        ) from None
-    raise invalid("Thought signature is not valid")
-
-
-def _parameters(declared: Mapping[str, Any]) -> Mapping[str, Any]:
-    schema = _get(declared, "parametersJsonSchema")
-    return schema if isinstance(schema, dict) else _json_schema(_object(declared, "parameters"))
-
-
-def _tool_choice(calling: Mapping[str, Any], tools: tuple[Tool, ...]) -> tuple[str, tuple[Tool, ...]]:
-    mode = str(calling.get("mode", "AUTO")).upper()
-    allowed = _get(calling, "allowedFunctionNames") or ()
-    if mode == "NONE":
-        return "none", tools
-    if mode != "ANY":
-        return "auto", tools
-    unknown = [name for name in allowed if name not in [tool.name for tool in tools]]
-    if unknown or not tools:
-        raise invalid("Function calling config is set without function_declarations that it allows.")
-    return "required", tuple([tool for tool in tools if not allowed or tool.name in allowed])
-
-
-def _schema(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    plain = _get(config, "responseJsonSchema")
-    own = _get(config, "responseSchema")
-    if isinstance(plain, dict) or isinstance(own, dict):
-        if _get(config, "responseMimeType") not in ("application/json", "text/x.enum"):
-            raise invalid(
-                "For controlled generation of only-JSON output, the response_mime_type should be `application/json`."
-            )
-        return cast("Mapping[str, Any]", plain) if isinstance(plain, dict) else _json_schema(own)
-    return {"type": "object"} if _get(config, "responseMimeType") == "application/json" else None
-
-
-def _json_schema(own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Google's schema (types in capitals, ``nullable``, counts as texts) as JSON Schema."""
-    out: dict[str, Any] = {}
-    for key, value in own.items():
-        match key:
-            case "type":
-                out["type"] = str(value).lower()
-            case "properties":
-                out["properties"] = {name: _json_schema(inner) for name, inner in value.items()}
-            case "items":
-                out["items"] = _json_schema(value)
-            case "anyOf" | "any_of":
-                out["anyOf"] = [_json_schema(inner) for inner in value]
-            case "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties":
-                out[key] = int(value)
-            case "nullable" | "propertyOrdering" | "property_ordering" | "example" | "format" | "title":
-                continue
-            case _:
-                out[key] = value
-    if own.get("nullable") and "type" in out:
-        out["type"] = [out["type"], "null"]
-    return out
-
-
-def _positive(config: Mapping[str, Any], name: str) -> int | None:
-    value = _get(config, name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or value < 1:
-        raise invalid(f"* GenerateContentRequest.generation_config.{name}: must be a positive integer.\n")
-    return value
-
-
 # -- what needs no model
 
 
 def _count(request: Request) -> Direct:
     model = request.params["model"]
-    inner = _object(request.json, "generateContentRequest") or request.json
-    turns, tools = _conversation(inner, model)
+    inner = object_of(request.json, "generateContentRequest") or request.json
+    turns, tools = read_conversation(inner, model)
     tokens = count_input(turns, tools)
     details = [{"modality": "TEXT", "tokenCount": tokens}]
     return Direct({"totalTokens": tokens, "promptTokensDetails": details}, model=model, counts=False)
@@ -332,7 +159,7 @@ def _embed(request: Request) -> Direct:
 
 
 def _embed_batch(request: Request) -> Direct:
-    asked = _objects(request.json.get("requests"), "requests")
+    asked = objects_of(request.json.get("requests"), "requests")
     if not asked:
         raise invalid("* BatchEmbedContentsRequest.requests: requests is not specified\n")
     found = [_values(one, request) for one in asked]
@@ -343,11 +170,11 @@ def _embed_batch(request: Request) -> Direct:
 
 
 def _values(asked: Mapping[str, Any], request: Request) -> tuple[list[float], int]:
-    parts = _objects(_object(asked, "content").get("parts"), "content.parts")
+    parts = objects_of(object_of(asked, "content").get("parts"), "content.parts")
     if not parts:
         raise invalid("* EmbedContentRequest.content: contents is not specified\n")
     text = "".join(str(part.get("text", "")) for part in parts)
-    dimensions = _get(asked, "outputDimensionality") or _DIMENSIONS
+    dimensions = field_of(asked, "outputDimensionality") or _DIMENSIONS
     if not isinstance(dimensions, int) or not 1 <= dimensions <= _DIMENSIONS:
         raise invalid(f"* EmbedContentRequest.output_dimensionality: must be between 1 and {_DIMENSIONS}.\n")
     return vector(request.seed, request.params["model"], text, dimensions), count(text)
@@ -448,7 +275,7 @@ def _args(call: Call, text: str) -> Any:
 
 
 def _signature(of: str) -> str:
-    return base64.b64encode(_SIGNED + of.encode("utf-8", "surrogatepass")[:64]).decode()
+    return base64.b64encode(SIGNED + of.encode("utf-8", "surrogatepass")[:64]).decode()
 
 
 def _pieces(choice: Choice, model: str) -> Iterator[tuple[list[dict[str, Any]], int, bool, str | None]]:
