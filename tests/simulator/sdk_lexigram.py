@@ -20,8 +20,6 @@ WIRES: Mapping[str, dict[str, Any]] = {
     "mistral.chat": {"provider": "mistral", "model": "mistral-small-latest"},
     "bedrock.converse": {"provider": "bedrock", "model": "anthropic.claude-sonnet-4-20250514-v1:0"},
 }
-BASES = {"anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
-"""What our base URLs have after those of the vendors' own SDKs."""
 COUNTED = ("anthropic.messages", "gemini.generate")
 EMBEDDING = {
     "openai.chat": "text-embedding-3-small",
@@ -64,8 +62,7 @@ def through(
     from lexigram.contracts.ai import EmbeddingClientProtocol, LLMClientProtocol
 
     chosen = WIRES[wire]
-    urls = (ground.broken if broken else ground.server).base_urls
-    base = urls[chosen["provider"]] + BASES.get(chosen["provider"], "")
+    base = (ground.broken if broken else ground.server).api_bases[chosen["provider"]]
     module = LLMModule.configure(
         {
             **chosen,
