@@ -39,12 +39,13 @@ PINNED = {
         Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
         RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
     """,
+    "lexigram.testing.recording": "MODES Cassette RecordMode RecordingError",
     "lexigram.testing.simulator": """
         Answer Call Counts Distribution Failure FaultKind Faults Fixed Journal JournalEntry Latency Line LogNormal Question RateLimits
         Script Server Simulator Tool ToolResult Turn Uniform When
     """,
 }
-ALIASES = {"FaultKind", "FinishReason", "Line", "Part", "Result", "Script"}
+ALIASES = {"MODES", "RecordMode", "FaultKind", "FinishReason", "Line", "Part", "Result", "Script"}
 
 
 @pytest.mark.parametrize("module", sorted(PINNED))

@@ -10,6 +10,8 @@ from typing import Any
 
 from sdk_kit import CALLS, CLOCK, KEY, PERSON, PLAN, RETRY_AFTER, TEXT, WEATHER, Ground, certifies, fits
 
+from lexigram.contracts.ai import Usage
+
 WIRES: Mapping[str, dict[str, Any]] = {
     "openai.chat": {"provider": "openai", "model": "gpt-5-mini", "api": "chat"},
     "openai.responses": {"provider": "openai", "model": "gpt-5-mini", "api": "responses"},
@@ -89,9 +91,13 @@ def same(whole: Any, flowing: Any) -> None:
 
 
 def _anonymous(value: Any) -> Any:
-    """Leave out what two answers to one question differ in: the ids of the Responses API's items and what it encrypts
-    with them; where Gemini puts a text's signature, which is in a part of its own in a stream.
+    """Leave out what whole replies and streams differ in on the wire: the ids of the Responses API's items and what it
+    encrypts with them; where Gemini puts a text's signature, which is in a part of its own in a stream; the cache of
+    which Bedrock's streams tell only where it was used.
     """
+    if isinstance(value, Usage):
+        used = value.cached_input_tokens or 0, value.cache_write_tokens or 0
+        return dataclasses.replace(value, cached_input_tokens=used[0], cache_write_tokens=used[1])
     if isinstance(value, tuple):
         parts = [_anonymous(item) for item in value]
         signed = [part for part in parts if getattr(part, "text", None) == ""]
@@ -239,9 +245,8 @@ def embeddings(wire: str, ground: Ground) -> None:
 
 
 for name in WIRES:
-    over(name, "whole", "stream", "usage", "length")(whole_and_stream)
-    if name != "openai.responses":
-        over(name, "stop sequences")(whole_and_stream)
+    stops = () if name == "openai.responses" else ("stop sequences",)
+    over(name, "whole", "stream", "usage", "length", *stops)(whole_and_stream)
     over(name, "tools", "streamed tools")(tools)
     over(name, "structured output")(structured)
     over(name, "thinking")(thinking)

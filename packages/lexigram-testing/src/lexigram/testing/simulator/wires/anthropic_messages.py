@@ -166,7 +166,7 @@ def _message(
     """Return the message; without a choice as it is when it starts."""
     usage = _usage(generation)
     if choice is None:
-        usage = {**usage, "output_tokens": 1, "output_tokens_details": None}
+        usage = {name: value for name, value in usage.items() if name != "output_tokens_details"} | {"output_tokens": 1}
     ending = {"stop_reason": None, "stop_sequence": None, "stop_details": None} if choice is None else _ending(choice)
     return {
         "id": f"msg_01{generation.id[:22]}",

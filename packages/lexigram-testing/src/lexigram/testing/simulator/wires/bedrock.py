@@ -114,7 +114,7 @@ class BedrockWire:
                 "metrics": {"latencyMs": _LATENCY},
                 "output": {"message": {"content": _content(choice), "role": "assistant"}},
                 "stopReason": _FINISH[choice.finish_reason],
-                "usage": _usage(generation),
+                "usage": _usage(generation) | _cached(generation, question.model),
             }
         )
 
@@ -326,13 +326,24 @@ def _words(failure: Failure) -> str:
     return failure.message or _ERRORS[failure.kind][2].format(unit=unit)
 
 
+def _cached(generation: Generation, model: str) -> dict[str, Any]:
+    """Return what a whole reply tells of the cache besides: always of Claude, else where it was used."""
+    read, written = generation.usage.cached, generation.usage.cache_write
+    if not (read or written or "anthropic" in model):
+        return {}
+    return {
+        "cacheReadInputTokenCount": read,
+        "cacheReadInputTokens": read,
+        "cacheWriteInputTokenCount": written,
+        "cacheWriteInputTokens": written,
+    }
+
+
 def _usage(generation: Generation) -> dict[str, Any]:
     usage = generation.usage
+    cached = {"cacheReadInputTokens": usage.cached, "cacheWriteInputTokens": usage.cache_write}
     return {
-        "cacheReadInputTokenCount": usage.cached,
-        "cacheReadInputTokens": usage.cached,
-        "cacheWriteInputTokenCount": usage.cache_write,
-        "cacheWriteInputTokens": usage.cache_write,
+        **(cached if usage.cached or usage.cache_write else {}),
         "inputTokens": usage.input - usage.cached - usage.cache_write,
         "outputTokens": usage.output,
         "serverToolUsage": {},
