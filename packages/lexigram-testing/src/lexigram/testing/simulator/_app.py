@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import parse_qsl
 
-from lexigram.testing.simulator._chance import FaultKind, Faults, Latency
+from lexigram.testing.simulator._chance import Faults, Latency
 from lexigram.testing.simulator._exchange import Exchange
 from lexigram.testing.simulator._journal import Journal
 from lexigram.testing.simulator._limits import Admission, Limiter, RateLimits
@@ -33,14 +33,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_STATUS_FAULTS: Final[Mapping[FaultKind, Failure]] = {
-    "500": Failure("server"),
-    "503": Failure("unavailable"),
-    "429": Failure("rate_limit", retry_after=1.0),
-    "overloaded": Failure("overloaded"),
-}
-
 _SHAPES: Final = (TypeError, ValueError, KeyError, AttributeError, IndexError)
+"""What reading JSON of an unexpected shape raises."""
 
 _VERSIONS: Final[Mapping[str, str]] = {"anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
 """What Lexigram's base URLs have and the base URLs of the vendors' SDKs have not."""
@@ -210,7 +204,7 @@ class Simulator:
             await self._reply(exchange, asked)
         except Refused as refused:
             await exchange.fail(refused.failure)
-        except _SHAPES as error:  # a body of a shape that the wire expected nowhere
+        except _SHAPES as error:
             if exchange.begun:
                 raise
             await exchange.fail(Failure("invalid_request", f"The request's body has an unexpected shape: {error}"))
@@ -220,7 +214,7 @@ class Simulator:
         if isinstance(asked, Question):
             exchange.question, exchange.streamed = asked, asked.stream
         exchange.fault = self._faults.draw(exchange.random) if self._faults is not None else None
-        if exchange.fault is not None and await exchange.strike(exchange.fault, _STATUS_FAULTS):
+        if exchange.fault is not None and await exchange.strike(exchange.fault):
             return
         if isinstance(asked, Direct):
             exchange.input_tokens = asked.input_tokens

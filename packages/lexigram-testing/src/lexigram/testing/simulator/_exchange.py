@@ -18,6 +18,12 @@ from lexigram.testing.simulator._wire import Direct, Report, Wire, dumps
 __all__ = ["Exchange"]
 
 _JSON: Final = "application/json"
+_FAILURES: Final[Mapping[FaultKind, Failure]] = {
+    "500": Failure("server"),
+    "503": Failure("unavailable"),
+    "429": Failure("rate_limit", retry_after=1.0),
+    "overloaded": Failure("overloaded"),
+}
 _LONG: Final = 0.5
 _PROXY_PAGE: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 
@@ -122,10 +128,10 @@ class Exchange:
             return
         await self._stream(question, generation, delay)
 
-    async def strike(self, fault: FaultKind, failures: Mapping[FaultKind, Failure]) -> bool:
+    async def strike(self, fault: FaultKind) -> bool:
         """Let a fault happen that comes before any answer; return whether it did."""
-        if fault in failures:
-            await self.fail(failures[fault])
+        if fault in _FAILURES:
+            await self.fail(_FAILURES[fault])
         elif fault == "502":
             await self._head(502, "text/html", None, len(_PROXY_PAGE))
             await self._body(_PROXY_PAGE, last=True)

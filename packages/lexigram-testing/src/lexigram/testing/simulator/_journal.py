@@ -64,6 +64,7 @@ class Journal:
     def __init__(self, keep: int | None = None) -> None:
         self.entries: deque[JournalEntry] = deque(maxlen=keep)
         self.input_tokens = self.output_tokens = 0
+        self._limited = 0
         self._statuses: Counter[int] = Counter()
         self._outcomes: Counter[str] = Counter()
 
@@ -78,6 +79,7 @@ class Journal:
         self.entries.append(entry)
         self._statuses[entry.status] += 1
         self._outcomes[entry.outcome] += 1
+        self._limited += entry.status == 429 and entry.outcome == "refused"
         if entry.status < 400:
             self.input_tokens += entry.input_tokens
             self.output_tokens += entry.output_tokens
@@ -87,6 +89,7 @@ class Journal:
         self.entries.clear()
         self._statuses.clear()
         self._outcomes.clear()
+        self._limited = 0
         self.input_tokens = self.output_tokens = 0
 
     @property
@@ -107,8 +110,8 @@ class Journal:
 
     @property
     def limited(self) -> int:
-        """How many requests were refused with 429."""
-        return self._statuses[429]
+        """How many requests were refused with 429, faults not counted."""
+        return self._limited
 
     @property
     def statuses(self) -> Mapping[int, int]:

@@ -66,11 +66,10 @@ def counts(simulator: Simulator) -> str:
     """Return one line about what was asked so far."""
     journal = simulator.journal
     outcomes = journal.outcomes
-    refused = outcomes.get("refused", 0) - journal.limited
     parts = [f"{outcomes.get('done', 0):,} answered"]
     for number, word in (
         (journal.limited, "over a limit"),
-        (max(refused, 0), "refused"),
+        (outcomes.get("refused", 0) - journal.limited, "refused"),
         (outcomes.get("cancelled", 0), "left early"),
         (outcomes.get("fault", 0), "gone wrong"),
         (simulator.in_flight, "in flight"),
