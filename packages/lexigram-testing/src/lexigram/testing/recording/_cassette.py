@@ -70,7 +70,7 @@ class Cassette:
         secrets: texts that must not be recorded; the credentials of the requests are found by themselves.
 
     Raises:
-        RecordingError: where the file is not a recording, or is not there and may not be made.
+        RecordingError: where the file is not a recording. One that is not there is missed by the first request.
     """
 
     def __init__(self, path: Path, mode: RecordMode = "none", *, secrets: Iterable[str] = ()) -> None:
