@@ -42,8 +42,13 @@ PINNED = {
         Allowance BreakerConfig BudgetConfig BulkheadConfig Counters HedgeConfig LimitKey LimiterConfig LimiterProtocol MemoryLimiter
         RedisConfig ResilienceConfig ResilienceModule ResiliencePolicy ResilientClient RetryConfig
     """,
+    "lexigram.testing.recording": "MODES Cassette RecordMode RecordingError",
+    "lexigram.testing.simulator": """
+        Answer Call Counts Distribution Failure FaultKind Faults Fixed Journal JournalEntry Latency Line LogNormal Question RateLimits
+        Script Server Simulator Tool ToolResult Turn Uniform When
+    """,
 }
-ALIASES = {"FinishReason", "MINUTE", "Part", "Result", "Strategy"}
+ALIASES = {"MINUTE", "MODES", "FaultKind", "FinishReason", "Line", "Part", "RecordMode", "Result", "Script", "Strategy"}
 
 
 @pytest.mark.parametrize("module", sorted(PINNED))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lexigram.ai.llm.cli._plugins import CommandGroup
+
 __all__ = ["app"]
 
 _EXIT_CODES = (
@@ -17,6 +19,7 @@ _CALL = "Call"
 
 app = typer.Typer(
     name="lex",
+    cls=CommandGroup,
     help="Ask language models from the shell, and see what is installed and configured.",
     epilog=_EXIT_CODES,
     no_args_is_help=True,
