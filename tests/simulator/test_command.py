@@ -15,6 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lexigram.testing.simulator import Answer, Call, Failure, When
+from lexigram.testing.simulator._script_file import read_script
+
 LEX = [sys.executable, "-c", "import sys; from lexigram.ai.llm.cli import main; sys.exit(main())", "simulate"]
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 Start = Callable[..., subprocess.Popen[str]]
@@ -92,3 +95,13 @@ def test_a_port_that_is_taken_is_said_and_ends_with_1(start: Start) -> None:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "in use" in err
+
+
+def test_the_script_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    script = tmp_path / "script.yaml"
+    script.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    assert read_script(script) == [
+        When("(?i)weather", Answer(thinking="I have to look.", tool_calls=(Call("weather", {"city": "Bern"}),))),
+        When("busy", Failure("overloaded", retry_after=2)),
+    ]

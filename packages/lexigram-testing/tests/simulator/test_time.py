@@ -35,6 +35,15 @@ async def test_a_stream_waits_for_the_first_token_and_between_tokens(ask: Ask) -
     assert sleep.slept == [2.0, 0.5, 0.5]
 
 
+async def test_nothing_is_sent_before_the_first_token_is_due() -> None:
+    simulator = Simulator("Hi", latency=Latency(Fixed(30.0)))
+    async with simulator.serve() as server, httpx.AsyncClient(timeout=0.15) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(f"{server.url}/v1/chat/completions", json={**BODY, "stream": True})
+        await _settled(simulator, 1)
+    assert simulator.journal.last.status == 0
+
+
 async def test_a_whole_reply_takes_as_long_as_its_stream(ask: Ask) -> None:
     sleep = Sleep()
     asker = ask(Answer("one two three", delay=4.0), latency=Latency(Fixed(2.0), Fixed(0.5)), sleep=sleep)

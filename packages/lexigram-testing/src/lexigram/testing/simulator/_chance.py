@@ -63,7 +63,7 @@ class Latency:
     """How long a model takes.
 
     Attributes:
-        first: until the first token.
+        first: until the reply begins, its head included.
         between: between two tokens.
     """
 

@@ -142,27 +142,22 @@ class Exchange:
         return True
 
     async def _stream(self, question: Question, generation: Generation, delay: float) -> None:
-        latency, patient = self._world.latency, not self._world.latency.none
+        latency = self._world.latency
+        patient = not latency.none
         frames = list(self.wire.stream(question, generation))
         until = self.random.randint(1, max(len(frames) - 2, 1)) if self.fault is not None else -1
         watcher = asyncio.ensure_future(self._left())
         try:
-            if delay:
-                await self._wait(delay, watcher)
-            started = False
-            first = True
+            await self._wait(delay + latency.first.draw(self.random), watcher)
+            await self._head(200, self.wire.stream_type, self._world.report(self, None), None)
+            written = 0
             for i, (data, tokens) in enumerate(frames):
                 if tokens and patient:
-                    pause = latency.first.draw(self.random) if first else 0.0
-                    pause += sum(latency.between.draw(self.random) for _ in range(tokens - first))
-                    first = False
-                    await self._wait(pause, watcher)
+                    pauses = tokens if written else tokens - 1
+                    await self._wait(sum(latency.between.draw(self.random) for _ in range(pauses)), watcher)
+                written += tokens
                 if watcher.done():
                     raise _ClientGone
-                if not started:
-                    report = self._world.report(self, None)
-                    await self._head(200, self.wire.stream_type, report, None)
-                    started = True
                 if i == until and not await self._break(data):
                     return
                 await self._body(data, last=False)
