@@ -16,7 +16,7 @@ from lexigram.ai.llm.routing import LLMConfig, LLMRouter, ProviderConfig
 from lexigram.app import Application
 from lexigram.config import ConfigError
 from lexigram.contracts.ai import EmbeddingClientProtocol, LLMClientProtocol
-from lexigram.contracts.ai.errors import LLMConfigurationError
+from lexigram.contracts.ai.errors import InvalidMessageError, LLMConfigurationError
 from lexigram.contracts.ai.request import ThinkingConfig
 from lexigram.resilience import ResilienceModule, ResilientClient
 from lexigram.testing import Canary, FakeLLM
@@ -261,3 +261,12 @@ async def test_no_key_of_any_provider_is_shown(canary: Canary) -> None:
         canary.assert_absent(repr(llm), repr(settings), str(settings), repr(module), settings.model_dump_json())
         assert isinstance(llm, LLMRouter)
         canary.assert_absent(*map(repr, llm.targets.values()))
+
+
+@pytest.mark.parametrize("option", ["prefer_model", "prefer_provider"])
+async def test_without_routing_there_is_nothing_to_prefer(option: str) -> None:
+    module = LLMModule.configure(ClientConfig(api_key="k", model="m"), transport=World().transport)
+    async with Application(modules=[module]) as app:
+        llm = await app.container.resolve(LLMClientProtocol)
+        with pytest.raises(InvalidMessageError, match=f"{option}: there is nothing to prefer"):
+            await llm.complete(USER, **{option: "last"})

@@ -15,6 +15,7 @@ from lexigram.contracts.ai.coerce import build_request
 from lexigram.contracts.ai.completion import Attempt, Completion
 from lexigram.contracts.ai.errors import (
     DecodeError,
+    InvalidMessageError,
     InvalidRequestError,
     LLMAuthenticationError,
     LLMError,
@@ -115,6 +116,10 @@ class ClientCore(ClientBase):
             request = replace(request, thinking=defaults.thinking)
         if request.extra_headers:
             check_headers(request.extra_headers)
+        if request.prefer_model is not None or request.prefer_provider is not None:
+            name = "prefer_model" if request.prefer_model is not None else "prefer_provider"
+            hint = "LLMModule.configure(routing=…), or leave it out"
+            raise InvalidMessageError("there is nothing to prefer: this client has one provider", path=name, hint=hint)
         return request
 
     def _dialect(self, api: str | None) -> Dialect:

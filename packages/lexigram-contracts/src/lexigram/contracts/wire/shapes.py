@@ -47,10 +47,12 @@ OPTIONS: Final = frozenset([f.name for f in fields(CompletionRequest)]) - {
     "model",
     "timeouts",
     "api",
+    "prefer_model",
+    "prefer_provider",
     "extra_body",
     "extra_headers",
 }
-"""The options of a request that a wire carries or refuses; the rest (timeouts, api, extra_…) is the engine's."""
+"""The options of a request that a wire carries or refuses; the rest is the engine's, or a router's (prefer_…)."""
 
 # -- reading
 
