@@ -18,7 +18,8 @@ from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, MemoryLimiter
 from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, Report
-from lexigram.resilience.limiter.core import LimiterCore, window_of
+from lexigram.resilience.limiter.core import LimiterCore
+from lexigram.resilience.limiter.learning import window_of
 from lexigram.resilience.limiter.gate import Gate
 from lexigram.resilience.limiter.window import SlidingWindow
 

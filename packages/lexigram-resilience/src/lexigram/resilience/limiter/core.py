@@ -8,18 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from lexigram.contracts.ai.completion import RateLimit, RateUnit
-from lexigram.resilience.limiter.window import SlidingWindow, Slot
+from lexigram.resilience.limiter.bucket import Bucket
+from lexigram.resilience.limiter.learning import MINUTE, Learner
+from lexigram.resilience.limiter.window import SlidingWindow
 
-__all__ = ["Allowance", "Cost", "Grant", "ImpossibleError", "LimiterCore", "window_of"]
+__all__ = ["Allowance", "Cost", "Grant", "ImpossibleError", "LimiterCore"]
 
-MINUTE: Final = 60.0
-_KNOWN_SPANS: Final = (1.0, 10.0, 60.0, 3600.0, 86400.0)
-_NEAR: Final = 1.5
-_FINEST_RESET: Final = 0.0015
-"""A reset shorter than this is rounded too much to tell the span from (OpenAI writes whole milliseconds)."""
+COLD_START: Final = 64
+"""Calls at the same time while nothing is known of the provider's limits, not even whether it tells them."""
+_PATIENCE: Final = 3 * COLD_START
+"""Replies after which limits that stayed unclear are no longer waited for."""
 
 
 class Cost(NamedTuple):
@@ -78,10 +79,14 @@ class Allowance:
             ("output_tokens", self.output_tokens_per_minute),
         ]
         found: list[tuple[RateUnit, int, float]] = [(u, limit, MINUTE) for u, limit in units if limit is not None]
-        if self.requests_per_minute is not None and self.burst_seconds < MINUTE:
-            burst = max(int(self.requests_per_minute * self.burst_seconds / MINUTE), 1)
-            found.append(("requests", burst, self.burst_seconds))
-        return found
+        return [*found, *self.buckets()]
+
+    def buckets(self) -> list[tuple[RateUnit, int, float]]:
+        """Return the bursts: unit, what goes at once, seconds until it is back."""
+        if self.requests_per_minute is None or self.burst_seconds >= MINUTE:
+            return []
+        burst = max(int(self.requests_per_minute * self.burst_seconds / MINUTE), 1)
+        return [("requests", burst, self.burst_seconds)]
 
 
 class ImpossibleError(Exception):
@@ -89,6 +94,9 @@ class ImpossibleError(Exception):
 
     def __init__(self, unit: RateUnit, cost: int, limit: int, seconds: float) -> None:
         super().__init__(f"it takes {cost} {unit}, and the limit is {limit} in {seconds:g} s")
+
+
+_Keeper: TypeAlias = SlidingWindow | Bucket
 
 
 class Grant:
@@ -99,25 +107,7 @@ class Grant:
     def __init__(self, cost: Cost) -> None:
         self.cost = cost
         self.open = True
-        self.taken: list[tuple[SlidingWindow, Slot, int, int]] = []  # window, slot, left after it, total after it
-
-
-def window_of(said: RateLimit) -> float | None:
-    """Return the seconds that a limit is for: what the headers say, else what limit, remaining and reset imply.
-
-    Where all of it comes back at a steady rate, ``reset = span · (limit - remaining) / limit``. A span that is near
-    none of the usual ones is not believed: a limit over a wrong span would do more harm than none.
-    """
-    if said.window is not None:
-        return said.window
-    if said.limit is None or said.remaining is None or said.reset is None or said.reset < _FINEST_RESET:
-        return None
-    missing = said.limit - said.remaining
-    if missing <= 0 or said.remaining < 0:
-        return None
-    span = said.reset * said.limit / missing
-    near = min(_KNOWN_SPANS, key=lambda known: abs(math.log(span / known)))
-    return near if 1 / _NEAR <= span / near <= _NEAR else None
+        self.taken: list[tuple[_Keeper, Any, float, int]] = []  # keeper, slot, left after it, total after it
 
 
 class LimiterCore:
@@ -137,7 +127,13 @@ class LimiterCore:
         self._max_freeze = max_freeze
         self._own: list[SlidingWindow] = [SlidingWindow(*w) for w in allowance.windows()]
         self._learnt: dict[tuple[RateUnit, float], SlidingWindow] = {}
+        self._bursts: dict[RateUnit, Bucket] = {}
+        self._learner = Learner()
+        self._known = not learn or bool(self._own)
+        self._replies = self._pending = 0
+        self._own_buckets: list[Bucket] = [Bucket(*b) for b in allowance.buckets()]
         self.windows: list[SlidingWindow] = list(self._own)
+        self.buckets: list[Bucket] = list(self._own_buckets)
 
     @property
     def counts_tokens(self) -> bool:
@@ -156,8 +152,12 @@ class LimiterCore:
             if price > window.limit:
                 raise ImpossibleError(window.unit, price, window.limit, window.seconds)
             longest = max(longest, window.delay(price, now))
+        for bucket in self.buckets:
+            longest = max(longest, bucket.delay(cost.of(bucket.unit), now))
         concurrency = self.allowance.concurrency
         if concurrency is not None and self.in_flight >= concurrency:
+            return math.inf
+        if not self._known and self.in_flight >= COLD_START:
             return math.inf
         return longest
 
@@ -167,6 +167,9 @@ class LimiterCore:
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)
             grant.taken.append((window, slot, window.limit - window.own(now), window.total))
+        for bucket in self.buckets:
+            bucket.take(cost.of(bucket.unit), now)
+            grant.taken.append((bucket, None, bucket.left(now), bucket.total))
         self.in_flight += 1
         return grant
 
@@ -183,6 +186,9 @@ class LimiterCore:
             return
         grant.open = False
         self.in_flight = max(self.in_flight - 1, 0)
+        if not self._known and request:
+            self._replies += 1
+            self._known = self._replies > self._pending
         for window, slot, _, _ in grant.taken:
             reserved = grant.cost.of(window.unit)
             if window.unit == "requests":
@@ -207,30 +213,59 @@ class LimiterCore:
             window = old.get((unit, seconds)) or SlidingWindow(unit, limit, seconds)
             window.limit = limit
             self._own.append(window)
+        self._own_buckets = [Bucket(*b) for b in allowance.buckets()]
         self.allowance = allowance
+        self._known = self._known or bool(self._own)
+        self._rebuild()
+
+    def _rebuild(self) -> None:
         self.windows = [*self._own, *self._learnt.values()]
+        self.buckets = [*self._own_buckets, *self._bursts.values()]
 
     def learn(self, said: Sequence[RateLimit], grant: Grant, now: float) -> None:
         """Take in what a reply's headers say: limits, what is left of them, and for how long nothing is."""
         if not self._learn:
             return
+        self._pending = 0
         for limit in said:
-            if limit.remaining == 0 and limit.reset is not None:
-                self.freeze(limit.reset, now)
-            seconds = window_of(limit)
-            if limit.limit is not None and limit.limit > 0 and seconds is not None:
-                self._learn_window(limit.unit, limit.limit, seconds)
+            lesson = self._learner.hear(limit)
+            if lesson.freeze is not None:
+                self.freeze(lesson.freeze, now)
+            if lesson.pending:
+                self._pending = _PATIENCE
+            if limit.limit and lesson.seconds is not None:
+                self._learn_window(limit, limit.limit, lesson.seconds, now)
+            if lesson.burst is not None and limit.limit:
+                self._learn_burst(limit, lesson.burst, lesson.burst * MINUTE / limit.limit, now)
             if limit.remaining is not None:
-                self._see(limit, seconds, grant, now)
+                self._see(limit, lesson.seconds, grant, now)
 
-    def _learn_window(self, unit: RateUnit, limit: int, seconds: float) -> None:
-        window = self._learnt.get((unit, seconds))
+    def _learn_window(self, said: RateLimit, limit: int, seconds: float, now: float) -> None:
+        window = self._learnt.get((said.unit, seconds))
         if window is None:
-            window = self._learnt[unit, seconds] = SlidingWindow(unit, limit, seconds)
-            self.windows = [*self._own, *self._learnt.values()]
+            window = self._learnt[said.unit, seconds] = SlidingWindow(said.unit, limit, seconds)
+            self._rebuild()
+            if said.remaining is not None:
+                # Of what went before there is no count here: what is not left was taken, and so may be what is under way.
+                window.see(said.remaining - self._others_in_flight, limit, 0, now)
         window.limit = limit
 
+    def _learn_burst(self, said: RateLimit, holds: float, seconds: float, now: float) -> None:
+        bucket = self._bursts.get(said.unit)
+        if bucket is None:
+            level = (said.remaining or 0) - self._others_in_flight
+            self._bursts[said.unit] = Bucket(said.unit, holds, seconds, level=level, now=now)
+            self._rebuild()
+        else:
+            bucket.resize(holds, seconds)
+
+    @property
+    def _others_in_flight(self) -> int:
+        return max(self.in_flight - 1, 0)
+
     def _see(self, said: RateLimit, seconds: float | None, grant: Grant, now: float) -> None:
-        for window, _, left, total in grant.taken:
-            if window.unit == said.unit and window.seconds == (seconds or MINUTE) and window.limit == said.limit:
-                window.see(said.remaining or 0, left, window.total - total, now)
+        burst = self._bursts.get(said.unit)
+        for keeper, _, left, total in grant.taken:
+            same = keeper.seconds == (seconds or MINUTE) and keeper.limit == said.limit
+            if keeper is burst or (same and keeper.unit == said.unit):
+                keeper.see(said.remaining or 0, left, keeper.total - total, now)

@@ -27,7 +27,8 @@ from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.config import RedisConfig
 from lexigram.resilience.limiter._lua import ACQUIRE, LEAVE, RENEW, SETTLE
 from lexigram.resilience.limiter.backend import FrozenError, Lease, LimitKey, Report
-from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError, window_of
+from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError
+from lexigram.resilience.limiter.learning import window_of
 from lexigram.resilience.limiter.gate import Gate
 from lexigram.resilience.limiter.memory import Allowances, MemoryLimiter
 from lexigram.resilience.limiter.window import SLACK
