@@ -18,8 +18,9 @@ from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, MemoryLimiter
 from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, Report
+from lexigram.resilience.limiter.bucket import Bucket
 from lexigram.resilience.limiter.core import LimiterCore
-from lexigram.resilience.limiter.learning import window_of
+from lexigram.resilience.limiter.learning import Learner, window_of
 from lexigram.resilience.limiter.gate import Gate
 from lexigram.resilience.limiter.window import SlidingWindow
 
@@ -80,12 +81,47 @@ def test_what_others_seem_to_take_wears_off() -> None:
     assert window.others(100.0) == 0
 
 
-def test_a_burst_is_kept_small_where_it_is_asked_for() -> None:
-    core = LimiterCore(Allowance(requests_per_minute=600, burst_seconds=1.0))
-    for _ in range(10):
+def test_a_burst_is_kept_a_little_smaller_than_the_providers_and_so_is_the_rate() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=6000, burst_seconds=1.0))
+    for _ in range(90):
         assert core.wait(Cost(), 0.0) == 0
         core.take(Cost(), 0.0)
-    assert core.wait(Cost(), 0.0) == pytest.approx(1.005)
+    assert core.wait(Cost(), 0.0) == pytest.approx(0.01005)
+    assert core.wait(Cost(), 0.0101) == 0
+    single = LimiterCore(Allowance(requests_per_minute=60, burst_seconds=1.0))
+    single.take(Cost(), 0.0)
+    assert single.wait(Cost(), 0.0) == pytest.approx(1.005)
+
+
+def test_no_second_holds_more_than_a_second_may() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=600, burst_seconds=1.0))
+    taken, now = [], 0.0
+    while now < 10.0:
+        wait = core.wait(Cost(), now)
+        if wait == 0:
+            core.take(Cost(), now)
+            taken.append(now)
+        now += wait or 0.0
+    assert len(taken) >= 98
+    assert all(later - earlier >= 1.0 for earlier, later in zip(taken, taken[10:], strict=False))
+
+
+def test_a_bucket_refills_counts_what_was_undone_and_lets_the_too_large_go_when_it_is_full() -> None:
+    bucket = Bucket("tokens", 100, 10.0)
+    assert bucket.left(0.0) == 90
+    assert bucket.delay(500, 0.0) == 0
+    bucket.take(500, 0.0)
+    assert bucket.delay(1, 0.0) == pytest.approx(411 / 10 * 1.005)
+    bucket.settle(None, 500, 40, 0.0)
+    assert bucket.left(0.0) == 50
+    assert bucket.delay(60, 0.0) == pytest.approx(1.005)
+    assert bucket.left(100.0) == 90
+    bucket.see(remaining=20, before=90, since=30, now=100.0)
+    assert (bucket.left(100.0), bucket.total) == (50, 540)
+    bucket.see(remaining=20, before=90, since=70, now=100.0)
+    assert bucket.left(100.0) == 50
+    bucket.resize(10, 10.0)
+    assert bucket.left(101.0) == 9
 
 
 # -- learning
@@ -124,6 +160,86 @@ def test_a_core_learns_limits_what_is_left_and_for_how_long_nothing_is() -> None
     silent = LimiterCore(Allowance(), learn=False)
     silent.learn([RateLimit("requests", 1, 0, 30.0, 60.0)], silent.take(Cost(), 0.0), 0.0)
     assert silent.wait(Cost(), 0.0) == 0
+
+
+def test_a_burst_is_proven_by_replies_that_differ_and_agree() -> None:
+    learner = Learner()
+    first = learner.hear(RateLimit("requests", 6000, 99, 0.01))
+    assert (first.seconds, first.burst, first.pending) == (None, None, True)
+    assert learner.hear(RateLimit("requests", 6000, 80, 0.2)).burst is None
+    assert learner.hear(RateLimit("requests", 6000, 70, 0.3)) == (60.0, pytest.approx(100.0), None, False)
+    assert learner.hear(RateLimit("requests", 6000, 0, 1.0)).freeze is None
+    assert learner.hear(RateLimit("tokens", 6000, 70, 0.3)).burst is None
+    # A window that starts anew on the minute: remaining and reset have nothing to do with each other.
+    fixed = Learner()
+    for second in range(60):
+        lesson = fixed.hear(RateLimit("requests", 6000, 6000 - 90 * second, 60.0 - second))
+        assert lesson.burst is None
+    plain = Learner()
+    for left in (9999, 5000, 0):
+        assert plain.hear(RateLimit("requests", 10000, left, (10000 - left) * 0.006)).burst is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (RateLimit("requests", 600, 0, 60.0, 60.0), None),  # piece by piece: the count of what was taken says when
+        (RateLimit("requests", 600, 0, 20.0, 60.0), 20.0),  # all at once, in 20 seconds
+        (RateLimit("requests", None, 0, 5.0), 5.0),
+        (RateLimit("requests", 600, 1, 20.0, 60.0), None),
+        (RateLimit("requests", 600, 0, None, 60.0), None),
+    ],
+)
+def test_nothing_left_is_a_freeze_where_all_of_it_comes_back_at_once(said: RateLimit, seconds: float | None) -> None:
+    assert Learner().hear(said).freeze == seconds
+
+
+def test_an_unknown_provider_is_met_with_few_calls_until_it_has_said_something() -> None:
+    core = LimiterCore(Allowance())
+    grants = [core.take(Cost(), 0.0) for _ in range(64)]
+    assert core.wait(Cost(), 0.0) == math.inf
+    core.settle(grants.pop(), None, 0.0, request=False)  # it never arrived
+    core.take(Cost(), 0.0)
+    assert core.wait(Cost(), 0.0) == math.inf
+    core.settle(grants.pop(), Cost(), 0.1)  # a reply without a word on limits
+    assert core.wait(Cost(), 0.1) == 0
+    told = LimiterCore(Allowance(requests_per_minute=600))
+    for _ in range(100):
+        assert told.wait(Cost(), 0.0) == 0
+        told.take(Cost(), 0.0)
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.4, 1.5])
+def test_a_burst_that_nobody_told_is_learnt_before_it_is_overrun(latency: float) -> None:
+    """Against a bucket of 100 that refills 100 a second, which counts a request when it comes."""
+
+    @virtually
+    async def body() -> None:
+        lim = limiter()
+        level, at, refused = 100.0, clock(), 0
+        times: list[float] = []
+
+        async def one() -> None:
+            nonlocal level, at, refused
+            while True:
+                lease = await lim.acquire(KEY, Cost(), timeout=math.inf)
+                level, at = min(level + (clock() - at) * 100, 100.0), clock()
+                accepted = level >= 1
+                level -= accepted
+                refused += not accepted
+                said = RateLimit("requests", 6000, int(level), (100 - level) / 100)
+                times.append(clock())
+                await asyncio.sleep(latency)
+                lease.close(Report(Cost(), rate_limits=(said,)))
+                if accepted:
+                    return
+
+        await asyncio.gather(*[one() for _ in range(1500)])
+        assert refused <= 1500 * 0.05
+        allowed = 100 + (times[-1] - times[0]) * 100
+        assert 1500 / allowed >= (0.98 if latency < 1 else 0.9)
+
+    body()
 
 
 def test_a_freeze_has_a_cap_and_the_longest_holds() -> None:

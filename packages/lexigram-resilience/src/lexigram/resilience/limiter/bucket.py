@@ -17,6 +17,8 @@ __all__ = ["MARGIN", "Bucket"]
 MARGIN: Final = 0.1
 """The part of a burst that is left alone: requests may arrive bunched up by so much of the time it takes to refill."""
 
+_ROUNDING: Final = 1e-6
+
 
 class Bucket:
     """A level that is taken from and refills.
@@ -60,7 +62,7 @@ class Bucket:
     def delay(self, cost: int, now: float) -> float:
         """Return the seconds until ``cost`` may be taken; what costs more than it holds goes when it is full."""
         missing = min(cost, self._holds) - self.left(now)
-        return missing / self._rate if missing > 0 else 0.0
+        return missing / self._rate if missing > _ROUNDING else 0.0
 
     def take(self, cost: int, now: float) -> None:
         """Take ``cost``, whether there is enough or not."""

@@ -102,10 +102,13 @@ _Keeper: TypeAlias = SlidingWindow | Bucket
 class Grant:
     """What one call took. It is given back once: settled, refunded or undone."""
 
-    __slots__ = ("cost", "open", "taken")
+    __slots__ = ("at", "calls", "cost", "open", "taken", "tokens")
 
-    def __init__(self, cost: Cost) -> None:
+    def __init__(self, cost: Cost, at: float, calls: int, tokens: Cost) -> None:
         self.cost = cost
+        self.at = at
+        self.calls = calls  # granted until then, and their cost
+        self.tokens = tokens
         self.open = True
         self.taken: list[tuple[_Keeper, Any, float, int]] = []  # keeper, slot, left after it, total after it
 
@@ -131,6 +134,8 @@ class LimiterCore:
         self._learner = Learner()
         self._known = not learn or bool(self._own)
         self._replies = self._pending = 0
+        self._calls = 0
+        self._tokens = Cost()
         self._own_buckets: list[Bucket] = [Bucket(*b) for b in allowance.buckets()]
         self.windows: list[SlidingWindow] = list(self._own)
         self.buckets: list[Bucket] = list(self._own_buckets)
@@ -163,7 +168,10 @@ class LimiterCore:
 
     def take(self, cost: Cost, now: float) -> Grant:
         """Take what the call costs, and return what was taken."""
-        grant = Grant(cost)
+        self._calls += 1
+        if cost.input_tokens or cost.output_tokens:
+            self._tokens = Cost(self._tokens.input_tokens + cost.input_tokens, self._tokens.output_tokens + cost.output_tokens)
+        grant = Grant(cost, now, self._calls, self._tokens)
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)
             grant.taken.append((window, slot, window.limit - window.own(now), window.total))
@@ -213,7 +221,12 @@ class LimiterCore:
             window = old.get((unit, seconds)) or SlidingWindow(unit, limit, seconds)
             window.limit = limit
             self._own.append(window)
-        self._own_buckets = [Bucket(*b) for b in allowance.buckets()]
+        kept = {b.unit: b for b in self._own_buckets}
+        self._own_buckets = []
+        for unit, burst, seconds in allowance.buckets():
+            bucket = kept.get(unit) or Bucket(unit, burst, seconds)
+            bucket.resize(burst, seconds)
+            self._own_buckets.append(bucket)
         self.allowance = allowance
         self._known = self._known or bool(self._own)
         self._rebuild()
@@ -234,38 +247,46 @@ class LimiterCore:
             if lesson.pending:
                 self._pending = _PATIENCE
             if limit.limit and lesson.seconds is not None:
-                self._learn_window(limit, limit.limit, lesson.seconds, now)
+                self._learn_window(limit, limit.limit, lesson.seconds, grant, now)
             if lesson.burst is not None and limit.limit:
-                self._learn_burst(limit, lesson.burst, lesson.burst * MINUTE / limit.limit, now)
+                self._learn_burst(limit, limit.limit, lesson.burst, grant, now)
             if limit.remaining is not None:
                 self._see(limit, lesson.seconds, grant, now)
 
-    def _learn_window(self, said: RateLimit, limit: int, seconds: float, now: float) -> None:
+    def _learn_window(self, said: RateLimit, limit: int, seconds: float, grant: Grant, now: float) -> None:
         window = self._learnt.get((said.unit, seconds))
         if window is None:
             window = self._learnt[said.unit, seconds] = SlidingWindow(said.unit, limit, seconds)
             self._rebuild()
             if said.remaining is not None:
-                # Of what went before there is no count here: what is not left was taken, and so may be what is under way.
-                window.see(said.remaining - self._others_in_flight, limit, 0, now)
+                # Of what went before there is no count here: what is not left was taken by somebody.
+                left = self._left(said.unit, said.remaining, limit, limit / seconds, grant, now)
+                window.see(0, limit - left, 0, now)
         window.limit = limit
 
-    def _learn_burst(self, said: RateLimit, holds: float, seconds: float, now: float) -> None:
+    def _learn_burst(self, said: RateLimit, limit: int, holds: float, grant: Grant, now: float) -> None:
         bucket = self._bursts.get(said.unit)
+        rate = limit / MINUTE
         if bucket is None:
-            level = (said.remaining or 0) - self._others_in_flight
-            self._bursts[said.unit] = Bucket(said.unit, holds, seconds, level=level, now=now)
+            level = self._left(said.unit, said.remaining or 0, holds, rate, grant, now)
+            self._bursts[said.unit] = Bucket(said.unit, holds, holds / rate, level=level, now=now)
             self._rebuild()
         else:
-            bucket.resize(holds, seconds)
+            bucket.resize(holds, holds / rate)
 
-    @property
-    def _others_in_flight(self) -> int:
-        return max(self.in_flight - 1, 0)
+    def _left(self, unit: RateUnit, remaining: int, most: float, rate: float, grant: Grant, now: float) -> int:
+        """Return what is left now if ``remaining`` was when the grant's request arrived, soon after it was let go."""
+        since = self._calls - grant.calls
+        if unit != "requests":
+            since = self._tokens.of(unit) - grant.tokens.of(unit)
+        return int(min(remaining + rate * (now - grant.at), most)) - since
 
     def _see(self, said: RateLimit, seconds: float | None, grant: Grant, now: float) -> None:
         burst = self._bursts.get(said.unit)
         for keeper, _, left, total in grant.taken:
             same = keeper.seconds == (seconds or MINUTE) and keeper.limit == said.limit
             if keeper is burst or (same and keeper.unit == said.unit):
-                keeper.see(said.remaining or 0, left, keeper.total - total, now)
+                # The provider counted when the request came or when it replied: what was taken in between may be in it
+                # or not, and so may what came back.
+                back = int((now - grant.at) * keeper.limit / keeper.seconds)
+                keeper.see(said.remaining or 0, left, max(keeper.total - total, back), now)
