@@ -142,11 +142,12 @@ class BulkheadConfig(_Settings):
 
 
 class HedgeConfig(_Settings):
-    """Ask twice when the first answer is late (whole answers only, not streams).
+    """Ask twice when the first answer is late; of a stream, when its first chunk is.
 
     Attributes:
         enabled: whether to; every hedge may cost a second answer.
-        quantile: of the durations seen; a call that takes longer is late.
+        quantile: of the durations seen, those of whole answers and those to a first chunk apart; what takes longer is
+            late.
         min_samples: so many durations must have been seen.
         min_delay: seconds that a call is waited for in any case.
     """
