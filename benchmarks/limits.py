@@ -53,7 +53,7 @@ class Shared(NamedTuple):
 
 
 SHARED = Shared(
-    {"requests": 600, "tokens": 100_000, "latency": 0.3},
+    {"requests": 600, "tokens": 100_000, "latency": 1.5},
     {"requests_per_minute": 600, "tokens_per_minute": 100_000, "burst_seconds": 6.0, "concurrency": 40},
     seconds=182.0,
     warm_up=60.0,
@@ -61,7 +61,7 @@ SHARED = Shared(
     least=0.97,
 )
 QUICK = Shared(
-    {"requests": 1800, "burst_seconds": 1.0, "latency": 0.3},
+    {"requests": 1800, "burst_seconds": 1.0, "latency": 0.5},
     {"requests_per_minute": 1800, "burst_seconds": 1.0, "concurrency": 40},
     seconds=10.0,
     warm_up=2.0,

@@ -132,23 +132,30 @@ class ClientCore(ClientBase):
         if request.json is not None:
             body = dumps(request.json)
         written = {name.lower(): value for name, value in request.headers.items()}
-        same = tuple(written.items()) if not extra_headers and request.json is not None else None
+        same = tuple(written.items()) if request.json is not None else None
         if same is not None and (fixed := self._fixed.get(same)) is not None:
-            return WireRequest(request.method, request.url, fixed.reveal(), body)
+            headers: Mapping[str, str] = fixed.reveal()
+            if not extra_headers:
+                return WireRequest(request.method, request.url, headers, body)
+            own = {n.lower(): v for n, v in extra_headers.items()}
+            if "accept-encoding" not in own and headers.keys().isdisjoint(own):  # a transport adds that one itself
+                return WireRequest(request.method, request.url, headers, body, own)
         url = request.url
         request = self._with_key(request)
-        headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
+        built = {"user-agent": USER_AGENT, "accept": "*/*"}
         if request.json is not None:
-            headers["content-type"] = "application/json"
+            built["content-type"] = "application/json"
         # The caller's headers win over the key's, but not where the dialect has added to what the caller gave.
         given = {n: v for n, v in (extra_headers or {}).items() if written.get(n.lower(), v) == v}
-        for source in (self.vendor.headers, request.headers, given):
+        for source in (self.vendor.headers, request.headers):
             for name, value in source.items():
-                headers[name.lower()] = value
+                built[name.lower()] = value
         if same is not None and request.url == url and len(self._fixed) < _KEPT_HEADERS:
             # The same object for every call like this one: the transport prepares it once.
-            self._fixed[same] = Sealed(headers)
-        return WireRequest(request.method, request.url, headers, body)
+            self._fixed[same] = Sealed(built)
+        if given:
+            built = {**built, **{n.lower(): v for n, v in given.items()}}
+        return WireRequest(request.method, request.url, built, body)
 
     def _with_key(self, request: HttpRequest) -> HttpRequest:
         if self._key is not None:
