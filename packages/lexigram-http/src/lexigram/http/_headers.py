@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 _LINES = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*)").findall
+
+
+@cache
+def _family(fragment: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\n([^:\r\n]*%b[^:\r\n]*):[ \t]*([^\r\n]*)" % re.escape(fragment), re.IGNORECASE)
 
 
 class Headers(Mapping[str, str]):
@@ -56,6 +62,14 @@ class Headers(Mapping[str, str]):
         if low is None:
             low = self._low = self._raw.lower()
         return fragment in low
+
+    def having(self, fragment: bytes) -> dict[str, str]:
+        """Returns the headers whose name holds the fragment, by lower-case name; the cheap way to read a family."""
+        found: dict[str, str] = {}
+        for raw_name, raw_value in _family(fragment).findall(self._raw):
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").rstrip(" \t")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
 
     def get_list(self, name: str) -> list[str]:
         """Returns every value of a header, one per line received."""

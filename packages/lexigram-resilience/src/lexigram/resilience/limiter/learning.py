@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, NamedTuple
 
 from lexigram.contracts.ai.completion import RateLimit, RateUnit
@@ -34,8 +33,10 @@ def window_of(said: RateLimit) -> float | None:
     if missing <= 0 or said.remaining < 0:
         return None
     span = said.reset * said.limit / missing
-    near = min(_KNOWN_SPANS, key=lambda known: abs(math.log(span / known)))
-    return near if 1 / _NEAR <= span / near <= _NEAR else None
+    for known in _KNOWN_SPANS:
+        if known / _NEAR <= span <= known * _NEAR:
+            return known
+    return None
 
 
 class Lesson(NamedTuple):
