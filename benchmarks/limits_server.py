@@ -115,7 +115,14 @@ class Provider:
         message = {"role": "assistant", "content": "Done."}
         usage = {"prompt_tokens": given, "completion_tokens": asked, "total_tokens": given + asked}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-        answer = {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": choices, "usage": usage}
+        answer = {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": choices,
+            "usage": usage,
+        }
         return reply(200, answer, headers)
 
 

@@ -1,7 +1,7 @@
 """A client's process under limits: ``limits_worker.py '<json>'`` asks, and prints how it went as JSON.
 
-The job says ``who`` (``lexigram`` or ``lm-deluge``), the ``base`` address, and either how many ``prompts`` to ask all at
-once or until which ``seconds`` from now to keep asking, ``tasks`` at a time. ``resilience`` are the settings of ours.
+The job says ``who`` (``lexigram`` or ``lm-deluge``), the ``base`` address, and either how many ``prompts`` to ask at
+once or for how many ``seconds`` to keep asking, ``tasks`` at a time. ``resilience`` are the settings of ours.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODEL = "gpt-4.1-mini"
 
 def prompt_of(number: int) -> tuple[str, int]:
     """Return a prompt, always the same for a number, and the most tokens of its answer."""
-    out = random.Random(number).randint(20, 180)  # noqa: S311
+    out = random.Random(number).randint(20, 180)
     return f"{number:05} Count to something. out={out} " + "word " * 40, out
 
 

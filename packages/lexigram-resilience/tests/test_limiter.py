@@ -20,8 +20,8 @@ from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, Report
 from lexigram.resilience.limiter.bucket import Bucket
 from lexigram.resilience.limiter.core import LimiterCore
-from lexigram.resilience.limiter.learning import Learner, window_of
 from lexigram.resilience.limiter.gate import Gate
+from lexigram.resilience.limiter.learning import Learner, window_of
 from lexigram.resilience.limiter.window import SlidingWindow
 
 KEY = LimitKey("acme", "m", "k")
@@ -178,6 +178,19 @@ def test_a_burst_is_proven_by_replies_that_differ_and_agree() -> None:
     plain = Learner()
     for left in (9999, 5000, 0):
         assert plain.hear(RateLimit("requests", 10000, left, (10000 - left) * 0.006)).burst is None
+
+
+def test_a_span_beyond_a_minute_is_believed_when_replies_that_differ_agree() -> None:
+    learner = Learner()
+    for left, reset, seconds in ((14370, 180.0, None), (14369, 186.0, None), (14350, 300.0, 86400.0)):
+        assert learner.hear(RateLimit("requests", 14400, left, reset)).seconds == seconds
+    # Little of a minute's limit is used, and all of it comes back on the minute, or a minute after the last request.
+    fixed, sliding = Learner(), Learner()
+    for second in range(1, 60):
+        lesson = fixed.hear(RateLimit("requests", 600, 600 - 10 * second, 60.0 - second))
+        assert lesson.seconds is None or lesson.seconds <= 60
+        lesson = sliding.hear(RateLimit("requests", 600, 600 - 10 * second, 60.0))
+        assert lesson.seconds is None or lesson.seconds <= 60
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import pytest
 from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, RedisConfig
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, LimiterProtocol, Report
+from lexigram.resilience.limiter._lua import ACQUIRE
 
 BINARY = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(
@@ -257,6 +258,31 @@ async def test_cancelled_at_any_moment_nothing_is_lost_and_no_reply_is_mixed_up(
     assert lim.degradations == 0
     await lim.aclose()
     assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+
+@pytest.mark.parametrize("turned_into", ["an answer", "an error"])
+async def test_a_cancellation_that_the_redis_client_swallows_stays_one(
+    redis: Server, name: LimitKey, monkeypatch: pytest.MonkeyPatch, turned_into: str
+) -> None:
+    lim = limiter(redis, Allowance(concurrency=1))
+    await ended(await lim.acquire(name, Cost(), timeout=5))
+
+    async def swallowing(**_: Any) -> Any:
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            if turned_into == "an error":
+                raise ConnectionError from None
+        return [1, 0]
+
+    monkeypatch.setitem(lim._link().scripts, ACQUIRE, swallowing)
+    task = asyncio.create_task(lim.acquire(name, Cost(), timeout=5))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lim.degradations == 0
+    await lim.aclose()
 
 
 def test_each_event_loop_has_connections_of_its_own(redis: Server, name: LimitKey) -> None:

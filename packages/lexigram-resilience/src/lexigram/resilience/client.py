@@ -196,7 +196,11 @@ class ResilientClient(ClientBase):
                                 call.heard(permit)
                                 yield first
                         while True:
-                            guard.begin()
+                            if guard.fired:
+                                guard.begin()
+                            else:
+                                guard.task = task = asyncio.current_task()
+                                guard.before = task.cancelling() if task is not None else 0
                             try:
                                 chunk = await step()
                             except StopAsyncIteration:
@@ -207,7 +211,10 @@ class ResilientClient(ClientBase):
                                     raise
                                 raise overran from None
                             finally:
-                                guard.end()
+                                if guard.fired:
+                                    guard.end()
+                                else:
+                                    guard.task = None
                             if not handed_out:
                                 handed_out = True
                                 if first_chunks is not None:

@@ -65,7 +65,7 @@ class RedisConfig(_Settings):
 
     Attributes:
         url: ``redis://…``; it may hold a password.
-        prefix: of every key.
+        prefix: of every key; in a cluster with a hash tag, e.g. ``{lex}:limit``, so that all are on one node.
         lease_seconds: a worker that says nothing for so long is dead, and its leases are free.
         timeout: seconds for one command; then Redis counts as gone.
         retry_seconds: how long Redis is left alone after it was gone.

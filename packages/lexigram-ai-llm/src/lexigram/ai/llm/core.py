@@ -32,6 +32,8 @@ __all__ = ["ClientCore", "ClientDefaults"]
 
 USER_AGENT: Final = "lexigram/0.1"
 _KEPT_HEADERS: Final = 16
+_PER_CALL: Final = frozenset({"idempotency-key"})
+"""Headers that are new with every call, and that no dialect and no key looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,31 +133,29 @@ class ClientCore(ClientBase):
         body = request.content if request.content is not None else b""
         if request.json is not None:
             body = dumps(request.json)
-        written = {name.lower(): value for name, value in request.headers.items()}
-        same = tuple(written.items()) if request.json is not None else None
+        own = {name.lower(): value for name, value in (extra_headers or {}).items()}
+        # The dialect repeats what the caller gave. What is new with every call stays apart from what never changes.
+        more = own if own and own.keys() <= _PER_CALL else {}
+        written = {n: value for name, value in request.headers.items() if (n := name.lower()) not in more}
+        same = tuple(written.items()) if own == more and request.json is not None else None
         if same is not None and (fixed := self._fixed.get(same)) is not None:
-            headers: Mapping[str, str] = fixed.reveal()
-            if not extra_headers:
-                return WireRequest(request.method, request.url, headers, body)
-            own = {n.lower(): v for n, v in extra_headers.items()}
-            if "accept-encoding" not in own and headers.keys().isdisjoint(own):  # a transport adds that one itself
-                return WireRequest(request.method, request.url, headers, body, own)
+            return WireRequest(request.method, request.url, fixed.reveal(), body, more)
         url = request.url
         request = self._with_key(request)
-        built = {"user-agent": USER_AGENT, "accept": "*/*"}
+        headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
         if request.json is not None:
-            built["content-type"] = "application/json"
+            headers["content-type"] = "application/json"
         # The caller's headers win over the key's, but not where the dialect has added to what the caller gave.
-        given = {n: v for n, v in (extra_headers or {}).items() if written.get(n.lower(), v) == v}
-        for source in (self.vendor.headers, request.headers):
+        given = {n: v for n, v in own.items() if written.get(n, v) == v}
+        for source in (self.vendor.headers, request.headers, given):
             for name, value in source.items():
-                built[name.lower()] = value
+                headers[name.lower()] = value
+        for name in more:
+            del headers[name]
         if same is not None and request.url == url and len(self._fixed) < _KEPT_HEADERS:
             # The same object for every call like this one: the transport prepares it once.
-            self._fixed[same] = Sealed(built)
-        if given:
-            built = {**built, **{n.lower(): v for n, v in given.items()}}
-        return WireRequest(request.method, request.url, built, body)
+            self._fixed[same] = Sealed(headers)
+        return WireRequest(request.method, request.url, headers, body, more)
 
     def _with_key(self, request: HttpRequest) -> HttpRequest:
         if self._key is not None:

@@ -79,9 +79,7 @@ def _words(name: str) -> tuple[str | None, RateUnit | None, float | None]:
     return (fields[0] if len(fields) == 1 else None), _UNITS.get("-".join(rest)), window
 
 
-def _rate_limit(
-    unit: RateUnit, window: float | None, fields: Mapping[str, str], date: str | None
-) -> RateLimit | None:
+def _rate_limit(unit: RateUnit, window: float | None, fields: Mapping[str, str], date: str | None) -> RateLimit | None:
     limit, remaining = _count(fields.get("limit")), _count(fields.get("remaining"))
     if window is None:
         window = _positive(fields.get("renewalperiod"))

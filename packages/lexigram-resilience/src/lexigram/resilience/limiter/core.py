@@ -170,7 +170,9 @@ class LimiterCore:
         """Take what the call costs, and return what was taken."""
         self._calls += 1
         if cost.input_tokens or cost.output_tokens:
-            self._tokens = Cost(self._tokens.input_tokens + cost.input_tokens, self._tokens.output_tokens + cost.output_tokens)
+            self._tokens = Cost(
+                self._tokens.input_tokens + cost.input_tokens, self._tokens.output_tokens + cost.output_tokens
+            )
         grant = Grant(cost, now, self._calls, self._tokens)
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)

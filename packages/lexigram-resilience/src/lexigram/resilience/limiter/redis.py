@@ -31,8 +31,8 @@ from lexigram.resilience.limiter._lua import ACQUIRE, LEAVE, PUBLISH, RENEW, SET
 from lexigram.resilience.limiter.backend import FrozenError, Lease, LimitKey, Report
 from lexigram.resilience.limiter.bucket import MARGIN
 from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError
-from lexigram.resilience.limiter.learning import MINUTE, Learner
 from lexigram.resilience.limiter.gate import Gate
+from lexigram.resilience.limiter.learning import MINUTE, Learner
 from lexigram.resilience.limiter.memory import Allowances, MemoryLimiter
 from lexigram.resilience.limiter.window import SLACK
 
@@ -64,8 +64,15 @@ class _Link:
         run = self.scripts.get(script)
         if run is None:
             run = self.scripts[script] = self.client.register_script(script)
-        async with asyncio.timeout(timeout):
-            return await run(keys=keys, args=args)
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        try:
+            async with asyncio.timeout(timeout):
+                return await run(keys=keys, args=args)
+        finally:
+            # The Redis client may make another error of a cancellation, or none: it stays a cancellation here.
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError
 
     def spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
