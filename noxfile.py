@@ -132,5 +132,5 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def drill(session: nox.Session) -> None:
     """How much of an allowed rate is used, alone beside lm-deluge and by four processes over Redis; takes minutes."""
-    sync(session)
+    sync(session, "test")
     session.run("python", "-m", "benchmarks.limits", *session.posargs)
