@@ -134,3 +134,10 @@ def bench(session: nox.Session) -> None:
     """Every client side by side; writes the results, the table and the picture unless told what to measure."""
     record = ["--out", "benchmarks/results.json", "--docs"]
     session.run("python", "-m", "benchmarks", *(session.posargs or record), external=True)
+
+
+@nox.session
+def drill(session: nox.Session) -> None:
+    """How much of an allowed rate is used, alone beside lm-deluge and by four processes over Redis; takes minutes."""
+    sync(session, "test")
+    session.run("python", "-m", "benchmarks.limits", *session.posargs)

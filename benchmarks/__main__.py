@@ -83,6 +83,7 @@ def environment_of(client: str) -> tuple[str, list[str]]:
     if wanted:
         return wanted.partition("[")[0], [wanted]
     ours = ["lexigram-contracts", "lexigram", "lexigram-http", "lexigram-ai-openai", "lexigram-ai-llm[openai]"]
+    ours.append("lexigram-resilience")
     return "workspace", [part for name in ours for part in ("--editable", f"{HERE.parent}/packages/{name}")]
 
 

@@ -63,14 +63,14 @@ async def floor(base: str) -> Asked:
     return Asked(client.complete, client.stream, client.close)
 
 
-async def lexigram(base: str) -> Asked:
+async def lexigram(base: str, *more: Any) -> Asked:
     """Ours, as an application gets it: from the container."""
     from lexigram.ai.llm import ClientConfig, LLMModule
     from lexigram.app import Application
     from lexigram.contracts.ai import LLMClientProtocol
 
     config = ClientConfig(provider="openai", model=MODEL, api_key=KEY, api_base=base)
-    app = Application(modules=[LLMModule.configure(config)])
+    app = Application(modules=[LLMModule.configure(config), *more])
     await app.__aenter__()
     llm = await app.container.resolve(LLMClientProtocol)
 
@@ -86,6 +86,13 @@ async def lexigram(base: str) -> Asked:
         await app.__aexit__(None, None, None)
 
     return Asked(complete, stream, close)
+
+
+async def resilient(base: str) -> Asked:
+    """The same under a policy: deadline, retries, budget, breaker, limits learnt from the headers."""
+    from lexigram.resilience import ResilienceModule
+
+    return await lexigram(base, ResilienceModule.configure())
 
 
 async def httpx(base: str) -> Asked:
@@ -244,6 +251,7 @@ async def lm_deluge(base: str) -> Asked:
 CLIENTS: dict[str, Client] = {
     "floor": Client("", "asyncio, orjson", floor),
     "lexigram": Client("", "lexigram.ai.llm, lexigram.ai.llm.module", lexigram),
+    "lexigram + resilience": Client("", "lexigram.ai.llm, lexigram.ai.llm.module, lexigram.resilience", resilient),
     "aiohttp": Client("aiohttp", "aiohttp", aiohttp),
     "httpx": Client("httpx", "httpx", httpx),
     "lm-deluge": Client("lm-deluge", "lm_deluge", lm_deluge),

@@ -266,6 +266,27 @@ Start = Callable[..., Awaitable[Any]]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Trace"])
+async def test_every_call_carries_its_own_header_whatever_was_prepared_before(
+    make_client: Any, loopback: Start, name: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = json.dumps(ANSWER).encode()
+        while True:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            await server.read_request(reader)
+
+    server = await loopback(serve)
+    client = make_client(api_base=server.url)
+    for value in ("one", "two", None, "three"):
+        (await client.complete(USER, extra_headers={name: value} if value else None)).unwrap()
+    await client.close()
+    own = f"{name.lower()}: ".encode()
+    lines = [[line for line in request.split(b"\r\n") if line.startswith(own)] for request in server.requests]
+    assert lines == [[own + b"one"], [own + b"two"], [], [own + b"three"]]
+    assert all(request.count(b"\r\nauthorization: Bearer ") == 1 for request in server.requests)
+
+
 async def test_connections_are_kept_for_the_next_call(make_client: Any, loopback: Start) -> None:
     connections = 0
 

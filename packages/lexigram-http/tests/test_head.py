@@ -201,6 +201,26 @@ def test_headers_are_a_case_insensitive_mapping_that_joins_repeated_names() -> N
     assert headers.raw == [(b"A", b"1"), (b"b", b"2"), (b"a", b"3"), (b"Empty", b"")]
 
 
+def test_a_family_of_headers_is_read_by_a_part_of_its_names_whatever_their_case() -> None:
+    head = b"HTTP/1.1 200 Limit\r\nX-Limit-A: 1\r\nother: limit\r\nx-LIMIT-b:\t Two \r\nlimit:\r\nx-limit-a: 3\r\n"
+    assert Headers(head).having(b"limit") == {"x-limit-a": "1, 3", "x-limit-b": "Two", "limit": ""}
+    assert Headers(head).having(b"nothing") == {}
+    assert Headers(b"HTTP/1.1 200 limit: yes\r\n").having(b"limit") == {}
+
+
+def test_a_prepared_request_takes_one_calls_own_headers_as_strictly_as_the_others() -> None:
+    prepared = Prepared("POST", Origin("http", "h", 80), "/", [("a", "1")])
+    more = prepared.plus([("Idempotency-Key", " k1 ")])
+    assert more.wire(2) == prepared.wire(2).replace(b"content-length", b"idempotency-key: k1\r\ncontent-length")
+    assert b"idempotency" not in prepared.wire(2)
+    assert (more.origin, more.close, more.head_only) == (prepared.origin, prepared.close, prepared.head_only)
+    for name, value in (("a b", "1"), ("b", f"{SENTINEL}\r\nc: 2"), ("host", "x"), ("connection", "close")):
+        with pytest.raises(InvalidRequest) as caught:
+            prepared.plus([(name, value)])
+        assert caught.value.part == "header"
+        assert SENTINEL not in str(caught.value)
+
+
 async def test_nothing_shows_a_header_a_target_or_a_body(world: World) -> None:
     block = HeaderBlock([("authorization", SENTINEL)])
     prepared = Prepared("POST", world.origin(), f"/ok?key={SENTINEL}", block)

@@ -177,3 +177,43 @@ def test_a_slow_answer_counts_as_failed_where_that_is_asked_for() -> None:
 )
 def test_only_the_providers_own_failures_count(error: Any, outcome: str) -> None:
     assert outcome_of(error) == outcome
+
+
+def opens_after(b: Breaker, most: int = 20) -> int:
+    """Let calls fail until it opens, and return how many it took."""
+    for count in range(1, most):
+        call(b, "failed")
+        if b.state == "open":
+            return count
+    return most
+
+
+def test_what_says_nothing_of_the_provider_does_not_dilute_its_failures() -> None:
+    b, _ = breaker()
+    for _ in range(10):
+        call(b, "ignored")
+    assert opens_after(b) == 4
+
+
+def test_what_is_older_than_the_window_counts_no_more_and_the_rest_all_the_same() -> None:
+    b, clock = breaker()
+    for outcome in ("ok",) * 4 + ("failed",) * 2:
+        call(b, outcome)
+    clock.now += 2.0
+    for outcome in ("ok",) * 6 + ("failed",):
+        call(b, outcome)
+    clock.now += 28.5
+    # Left are six that went well and one that failed: five more make it half.
+    assert opens_after(b) == 5
+
+
+def test_a_call_from_two_states_ago_says_nothing() -> None:
+    b, clock = breaker(min_calls=1, probes=1)
+    old = b.enter()
+    assert isinstance(old, int)
+    call(b, "failed")
+    clock.now += 10.0
+    call(b, "ok")
+    assert b.state == "closed"
+    b.leave(old, "failed")
+    assert b.state == "closed"

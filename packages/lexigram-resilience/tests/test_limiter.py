@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from virtual import VirtualLoop, clock, virtually
 
-from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, MemoryLimiter
 from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, Report
-from lexigram.resilience.limiter.core import LimiterCore, window_of
+from lexigram.resilience.limiter.bucket import Bucket
+from lexigram.resilience.limiter.core import LimiterCore
 from lexigram.resilience.limiter.gate import Gate
 from lexigram.resilience.limiter.window import SlidingWindow
 
@@ -79,50 +79,50 @@ def test_what_others_seem_to_take_wears_off() -> None:
     assert window.others(100.0) == 0
 
 
-def test_a_burst_is_kept_small_where_it_is_asked_for() -> None:
-    core = LimiterCore(Allowance(requests_per_minute=600, burst_seconds=1.0))
-    for _ in range(10):
+def test_a_burst_is_kept_a_little_smaller_than_the_providers_and_so_is_the_rate() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=6000, burst_seconds=1.0))
+    for _ in range(90):
         assert core.wait(Cost(), 0.0) == 0
         core.take(Cost(), 0.0)
-    assert core.wait(Cost(), 0.0) == pytest.approx(1.005)
+    assert core.wait(Cost(), 0.0) == pytest.approx(0.01005)
+    assert core.wait(Cost(), 0.0101) == 0
+    single = LimiterCore(Allowance(requests_per_minute=60, burst_seconds=1.0))
+    single.take(Cost(), 0.0)
+    assert single.wait(Cost(), 0.0) == pytest.approx(1.005)
 
 
-# -- learning
+def test_no_second_holds_more_than_a_second_may() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=600, burst_seconds=1.0))
+    taken, now = [], 0.0
+    while now < 10.0:
+        wait = core.wait(Cost(), now)
+        if wait == 0:
+            core.take(Cost(), now)
+            taken.append(now)
+        now += wait or 0.0
+    assert len(taken) >= 98
+    assert all(later - earlier >= 1.0 for earlier, later in zip(taken, taken[10:], strict=False))
 
 
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        (RateLimit("requests", 100, 90, None, 60.0), 60.0),
-        (RateLimit("requests", 10000, 9999, 0.006), 60.0),  # OpenAI
-        (RateLimit("requests", 14400, 14370, 179.56), 86400.0),  # Groq
-        (RateLimit("tokens", 30000, 29421, 1.157), 60.0),
-        (RateLimit("requests", 100, 50, 0.5), 1.0),
-        (RateLimit("requests", 100, 100, 0.0), None),
-        (RateLimit("tokens", 150000000, 149999565, 0.001), None),  # rounded too much to say
-        (RateLimit("requests", 10, 19, 2.0), None),  # Together: more left than the limit
-        (RateLimit("requests", 20, 0, 300.0), None),
-        (RateLimit("requests", 20, None, 1.0), None),
-        (RateLimit("requests", None, 0, 1.0), None),
-    ],
-)  # fmt: skip
-def test_the_span_of_a_limit_is_believed_only_where_it_is_plain(said: RateLimit, seconds: float | None) -> None:
-    assert window_of(said) == seconds
+def test_a_bucket_refills_counts_what_was_undone_and_lets_the_too_large_go_when_it_is_full() -> None:
+    bucket = Bucket("tokens", 100, 10.0)
+    assert bucket.left(0.0) == 90
+    assert bucket.delay(500, 0.0) == 0
+    bucket.take(500, 0.0)
+    assert bucket.delay(1, 0.0) == pytest.approx(411 / 10 * 1.005)
+    bucket.settle(None, 500, 40, 0.0)
+    assert bucket.left(0.0) == 50
+    assert bucket.delay(60, 0.0) == pytest.approx(1.005)
+    assert bucket.left(100.0) == 90
+    bucket.see(remaining=20, before=90, since=30, now=100.0)
+    assert (bucket.left(100.0), bucket.total) == (50, 540)
+    bucket.see(remaining=20, before=90, since=70, now=100.0)
+    assert bucket.left(100.0) == 50
+    bucket.resize(10, 10.0)
+    assert bucket.left(101.0) == 9
 
 
-def test_a_core_learns_limits_what_is_left_and_for_how_long_nothing_is() -> None:
-    core = LimiterCore(Allowance())
-    grant = core.take(Cost(), 0.0)
-    core.learn([RateLimit("requests", 3, 2, None, 60.0)], grant, 0.0)
-    core.settle(grant, Cost(), 0.0)
-    second = core.take(Cost(), 1.0)
-    core.learn([RateLimit("requests", 3, 0, 30.0, 60.0)], second, 1.0)
-    assert core.wait(Cost(), 1.0) == pytest.approx(30.0)
-    assert core.windows[0].others(1.0) == 2  # the provider counts two that are not ours
-    assert core.wait(Cost(), 62.0) == 0
-    silent = LimiterCore(Allowance(), learn=False)
-    silent.learn([RateLimit("requests", 1, 0, 30.0, 60.0)], silent.take(Cost(), 0.0), 0.0)
-    assert silent.wait(Cost(), 0.0) == 0
+# -- the core
 
 
 def test_a_freeze_has_a_cap_and_the_longest_holds() -> None:
@@ -172,6 +172,27 @@ def test_each_unit_is_counted_by_itself() -> None:
     assert core.wait(Cost(600, 0), 0.0) > 0
     part = allowance.share(10)
     assert (part.input_tokens_per_minute, part.output_tokens_per_minute) == (60, 30)
+
+
+def test_a_changed_burst_keeps_what_was_taken_and_may_go_away() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=6000, burst_seconds=1.0))
+    for _ in range(90):
+        core.take(Cost(), 0.0)
+    core.set_allowance(Allowance(requests_per_minute=12000, burst_seconds=1.0))
+    (bucket,) = core.buckets
+    assert (bucket.limit, bucket.seconds, bucket.left(0.0)) == (200, 1.0, 0)
+    assert {(w.limit, w.seconds): w.own(0.0) for w in core.windows} == {(12000, 60.0): 90, (200, 1.0): 90}
+    assert core.wait(Cost(), 0.0) == pytest.approx(1.005 / 200)
+    core.set_allowance(Allowance(requests_per_minute=12000))
+    assert core.buckets == []
+    assert core.wait(Cost(), 0.0) == 0
+    core.set_allowance(Allowance(requests_per_minute=600, burst_seconds=2.0))
+    assert [(b.unit, b.limit, b.left(0.0)) for b in core.buckets] == [("requests", 20, 18)]
+    unknown = LimiterCore(Allowance())
+    for _ in range(64):
+        unknown.take(Cost(), 0.0)
+    unknown.set_allowance(Allowance(requests_per_minute=600))
+    assert unknown.wait(Cost(), 0.0) == 0
 
 
 def test_changed_limits_keep_what_was_taken() -> None:

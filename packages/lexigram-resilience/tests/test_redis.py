@@ -18,6 +18,7 @@ from redis_server import BINARY, Server
 from lexigram.contracts.ai import RateLimit
 from lexigram.resilience import Allowance, LimitKey, RedisConfig
 from lexigram.resilience.limiter import Cost, FrozenError, ImpossibleError, LimiterProtocol, Report
+from lexigram.resilience.limiter._lua import ACQUIRE
 
 pytestmark = pytest.mark.skipif(
     BINARY is None, reason="redis-server is not installed (Debian: apt-get install redis-server)"
@@ -72,7 +73,7 @@ async def test_it_keeps_requests_tokens_and_concurrency_and_refunds(redis: Serve
 async def test_a_freeze_is_shared_and_so_is_what_was_learnt(redis: Server, name: LimitKey) -> None:
     one, two = limiter(redis), limiter(redis)
     lease = await one.acquire(name, Cost(1), timeout=1)
-    await ended(lease, Report(Cost(1), rate_limits=(RateLimit("requests", 2, 1, None, 60.0),), freeze=0.4))
+    await ended(lease, Report(Cost(1), rate_limits=(RateLimit("requests", 3, 2, None, 60.0),), freeze=0.4))
     with pytest.raises(FrozenError):
         await two.acquire(name, Cost(1), timeout=0.1)
     started = time.monotonic()
@@ -85,6 +86,87 @@ async def test_a_freeze_is_shared_and_so_is_what_was_learnt(redis: Server, name:
     await ended(await two.acquire(other, Cost(1), timeout=1))
     await one.aclose()
     await two.aclose()
+
+
+async def test_what_others_take_of_the_same_limit_is_learnt_from_what_is_left(redis: Server, name: LimitKey) -> None:
+    one, two = (limiter(redis, Allowance(requests_per_minute=10)) for _ in range(2))
+    first, second = [await one.acquire(name, Cost(), timeout=1) for _ in range(2)]
+    # Of 10 the provider has 3 left after the first: 6 are gone that nobody here took.
+    await ended(first, Report(Cost(), rate_limits=(RateLimit("requests", 10, 3, None, 60.0),)))
+    await ended(second, Report(Cost(), rate_limits=(RateLimit("requests", 10, 8, None, 60.0),)))
+    for _ in range(3):  # 2 + 5 or 6 of others; the second request may be in what was left or not
+        await ended(await two.acquire(name, Cost(), timeout=1))
+    with pytest.raises(TimeoutError):
+        await one.acquire(name, Cost(), timeout=0.1)
+    deaf = limiter(redis, Allowance(requests_per_minute=10), learn=False)
+    other = name._replace(account="another key")
+    await ended(await deaf.acquire(other, Cost(), timeout=1), Report(rate_limits=(RateLimit("requests", 10, 0, 60.0),)))
+    await ended(await deaf.acquire(other, Cost(), timeout=1))
+    for lim in (one, two, deaf):
+        await lim.aclose()
+
+
+async def test_a_learnt_burst_holds_for_all_processes(redis: Server, name: LimitKey) -> None:
+    one, two = limiter(redis), limiter(redis)
+    for left in (10, 5, 0):
+        lease = await one.acquire(name, Cost(), timeout=1)
+        await ended(lease, Report(Cost(), rate_limits=(RateLimit("requests", 600, left, (10 - left) / 10),)))
+    started = time.monotonic()
+    for _ in range(5):
+        await ended(await two.acquire(name, Cost(), timeout=5))
+    assert time.monotonic() - started >= 0.35
+    await one.aclose()
+    await two.aclose()
+
+
+async def test_a_burst_is_kept_small_and_comes_back_steadily(redis: Server, name: LimitKey) -> None:
+    lim = limiter(redis, Allowance(requests_per_minute=1200, burst_seconds=1.0))
+    started = time.monotonic()
+    times = []
+    for _ in range(24):
+        await ended(await lim.acquire(name, Cost(), timeout=5))
+        times.append(time.monotonic() - started)
+    assert times[17] < 0.5  # 18 of 20 at once
+    assert times[19] >= 0.06
+    assert times[20] >= 0.9  # the second holds 20
+    await lim.aclose()
+
+
+async def test_changed_limits_reach_every_process_also_those_that_wait_and_join(redis: Server, name: LimitKey) -> None:
+    provider = name.model  # of this test alone
+    key = LimitKey(provider, "m", "k")
+    one, two = (limiter(redis, Allowance(requests_per_minute=1)) for _ in range(2))
+    await ended(await one.acquire(key, Cost(), timeout=1))
+    waiting = asyncio.create_task(two.acquire(key, Cost(), timeout=10))
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    one.set_allowance(Allowance(requests_per_minute=3, tokens_per_minute=50), provider)
+    await ended(await waiting)
+    assert time.monotonic() - started < 2
+    assert two.counts_tokens(key)
+    with pytest.raises(ImpossibleError):
+        await two.acquire(key, Cost(51), timeout=1)
+    late = limiter(redis, Allowance(requests_per_minute=1))
+    await ended(await late.acquire(key, Cost(), timeout=1))
+    with pytest.raises(TimeoutError):
+        await late.acquire(key, Cost(), timeout=0.1)
+    for lim in (one, two, late):
+        assert lim.degradations == 0
+        await lim.aclose()
+
+
+def test_limits_changed_outside_of_an_event_loop_are_told_with_the_next_question(redis: Server, name: LimitKey) -> None:
+    provider = name.model
+    key = LimitKey(provider, "m", "k")
+    one, two = (limiter(redis, Allowance(requests_per_minute=1)) for _ in range(2))
+    one.set_allowance(Allowance(requests_per_minute=2), provider)
+
+    async def ask(lim: Any) -> None:
+        await ended(await lim.acquire(key, Cost(), timeout=1))
+        await lim.aclose()
+
+    asyncio.run(ask(one))
+    asyncio.run(ask(two))
 
 
 async def test_waiters_of_a_process_are_served_in_turn(redis: Server, name: LimitKey) -> None:
@@ -126,6 +208,31 @@ async def test_cancelled_at_any_moment_nothing_is_lost_and_no_reply_is_mixed_up(
     assert lim.degradations == 0
     await lim.aclose()
     assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+
+@pytest.mark.parametrize("turned_into", ["an answer", "an error"])
+async def test_a_cancellation_that_the_redis_client_swallows_stays_one(
+    redis: Server, name: LimitKey, monkeypatch: pytest.MonkeyPatch, turned_into: str
+) -> None:
+    lim = limiter(redis, Allowance(concurrency=1))
+    await ended(await lim.acquire(name, Cost(), timeout=5))
+
+    async def swallowing(**_: Any) -> Any:
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            if turned_into == "an error":
+                raise ConnectionError from None
+        return [1, 0]
+
+    monkeypatch.setitem(lim._link().scripts, ACQUIRE, swallowing)
+    task = asyncio.create_task(lim.acquire(name, Cost(), timeout=5))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lim.degradations == 0
+    await lim.aclose()
 
 
 def test_each_event_loop_has_connections_of_its_own(redis: Server, name: LimitKey) -> None:

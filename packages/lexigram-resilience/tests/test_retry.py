@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual import USER, Server, clock, policy, virtually
+from virtual import OFF, USER, Server, clock, policy, virtually
 
 from lexigram.contracts.ai.errors import (
     CircuitOpenError,
@@ -207,9 +207,9 @@ def test_clients_that_fail_together_do_not_come_back_together(hint: float | None
     @virtually
     async def body() -> None:
         server = Server(lambda number, _: hinted(hint) if number < 100 else "x")
-        p = policy(seed, breaker={"enabled": False}, budget={"enabled": False}, limiter={"freeze": 0})
+        clients = [policy(seed * 100 + n, **OFF).wrap(server) for n in range(100)]
         started = clock()
-        results = await asyncio.gather(*[p.wrap(server).complete(USER) for _ in range(100)])
+        results = await asyncio.gather(*[client.complete(USER) for client in clients])
         assert all(r.is_ok() for r in results)
         retries = [t - started for t in server.times[100:]]
         assert len(retries) == 100

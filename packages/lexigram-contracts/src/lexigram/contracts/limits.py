@@ -91,10 +91,14 @@ class Allowance:
             ("output_tokens", self.output_tokens_per_minute),
         ]
         found: list[tuple[RateUnit, int, float]] = [(u, limit, MINUTE) for u, limit in units if limit is not None]
-        if self.requests_per_minute is not None and self.burst_seconds < MINUTE:
-            burst = max(int(self.requests_per_minute * self.burst_seconds / MINUTE), 1)
-            found.append(("requests", burst, self.burst_seconds))
-        return found
+        return [*found, *self.buckets()]
+
+    def buckets(self) -> list[tuple[RateUnit, int, float]]:
+        """Return the bursts: unit, what goes at once, seconds until it is back."""
+        if self.requests_per_minute is None or self.burst_seconds >= MINUTE:
+            return []
+        burst = max(int(self.requests_per_minute * self.burst_seconds / MINUTE), 1)
+        return [("requests", burst, self.burst_seconds)]
 
 
 class ImpossibleError(Exception):

@@ -50,12 +50,21 @@ class Headers(Mapping[str, str]):
             start = low.find(key, start)
         return values[0] if len(values) == 1 else b", ".join(values)
 
-    def mentions(self, fragment: bytes) -> bool:
-        """Returns whether the head holds the fragment, given in lower case, in any name or value."""
-        low = self._low
+    def having(self, fragment: bytes) -> dict[str, str]:
+        """Returns the headers whose name holds the fragment, by lower-case name; the cheap way to read a family."""
+        raw, low = self._raw, self._low
         if low is None:
-            low = self._low = self._raw.lower()
-        return fragment in low
+            low = self._low = raw.lower()
+        found: dict[str, str] = {}
+        at = low.find(fragment)
+        while at >= 0:
+            start, end = low.rfind(b"\n", 0, at) + 1, low.find(b"\r\n", at)
+            colon = low.find(b":", start, end)
+            if colon > at and start:  # not in a value, and not in the status line
+                name, value = low[start:colon].decode("latin-1"), raw[colon + 1 : end].strip(b" \t").decode("latin-1")
+                found[name] = f"{found[name]}, {value}" if name in found else value
+            at = low.find(fragment, end)
+        return found
 
     def get_list(self, name: str) -> list[str]:
         """Returns every value of a header, one per line received."""

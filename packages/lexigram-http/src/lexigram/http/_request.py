@@ -19,6 +19,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _HOST = re.compile(r"[0-9a-z_.\-]+|[0-9a-f:.]+(?:%[0-9a-z_.\-]+)?").fullmatch
 _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"keep-alive", b"te", b"trailer"})
+_CONNECTION = frozenset({b"connection", b"accept-encoding"})
 _BODY_METHODS = frozenset({b"POST", b"PUT", b"PATCH"})
 
 HeaderPairs = Iterable[tuple[bytes | str, bytes | str]]
@@ -128,6 +129,18 @@ def _check_name(name: bytes | str) -> bytes:
     return low
 
 
+def _checked(name: bytes | str, value: bytes | str) -> tuple[bytes, bytes]:
+    """Returns a header as it may be sent."""
+    low = _known.get(name)
+    if low is None:
+        low = _check_name(name)
+    raw_value = value if isinstance(value, bytes) else _encode(value, "latin-1")
+    if raw_value is None or _CONTROL(raw_value):
+        message = f"the value of header {_shown(name)!r} holds a control or non-latin-1 character"
+        raise InvalidRequest(message, part="header", name=_shown(name))
+    return low, raw_value.strip(b" \t")
+
+
 class HeaderBlock:
     """Request headers, checked once and serialised once; may be used for any number of requests.
 
@@ -150,18 +163,12 @@ class HeaderBlock:
         names: set[bytes] = set()
         self.close = False
         for name, value in headers:
-            low = _known.get(name)
-            if low is None:
-                low = _check_name(name)
-            raw_value = value if isinstance(value, bytes) else _encode(value, "latin-1")
-            if raw_value is None or _CONTROL(raw_value):
-                message = f"the value of header {_shown(name)!r} holds a control or non-latin-1 character"
-                raise InvalidRequest(message, part="header", name=_shown(name))
+            low, raw_value = _checked(name, value)
             if low == b"connection":
                 self.close = self.close or b"close" in raw_value.lower()
                 continue
             names.add(low)
-            lines.append(b"%b: %b\r\n" % (low, raw_value.strip(b" \t")))
+            lines.append(b"%b: %b\r\n" % (low, raw_value))
         if b"accept-encoding" not in names:
             lines.append(b"accept-encoding: %b\r\n" % accept_encoding())
         if self.close:
@@ -215,6 +222,23 @@ class Prepared:
         self.close = block.close
         self.sized = raw_method in _BODY_METHODS
         self.head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (raw_method, check_target(target), authority, block.raw)
+
+    def plus(self, headers: HeaderPairs) -> Prepared:
+        """A copy with further headers, none of which it has already: one call's own beside those of every call.
+
+        Raises:
+            InvalidRequest: part "header", with the header's name and never its value.
+        """
+        lines = self.head
+        for name, value in headers:
+            low, raw_value = _checked(name, value)
+            if low in _CONNECTION:
+                raise InvalidRequest(f"header {_shown(name)!r} belongs to every call", part="header", name=_shown(name))
+            lines += b"%b: %b\r\n" % (low, raw_value)
+        other = Prepared.__new__(Prepared)
+        other.origin, other.head_only, other.close, other.sized = self.origin, self.head_only, self.close, self.sized
+        other.head = lines
+        return other
 
     def wire(self, size: int) -> bytes:
         """The complete head for a body of `size` bytes."""

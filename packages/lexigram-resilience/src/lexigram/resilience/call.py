@@ -247,6 +247,11 @@ class Call:
         self.pending = permit.close("ok", self._spent(completion), seconds)
         return completion if attempts == completion.attempts else replace(completion, attempts=attempts)
 
+    def heard(self, permit: Permit) -> None:
+        """Take in that a stream has begun to answer."""
+        if self.lane.first_chunks is not None:
+            self.lane.first_chunks.add(self._policy.clock() - permit.started)
+
     def _spent(self, completion: Completion) -> Report:
         if completion.cached:
             return _UNDONE

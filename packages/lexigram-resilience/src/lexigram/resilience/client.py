@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from lexigram.contracts.ai.client import (
     ClientBase,
@@ -31,6 +31,7 @@ from lexigram.resilience.race import race
 
 __all__ = ["ResilientClient"]
 
+Stream: TypeAlias = AsyncStream[StreamChunk, LLMError]
 _unnamed = itertools.count(1)
 
 
@@ -141,10 +142,40 @@ class ResilientClient(ClientBase):
         return Call(policy, lane, request, timeouts, told=told, retry=self._retry)
 
     async def _ask(self, call: Call, permit: Permit) -> tuple[Result[Completion, LLMError], Permit]:
-        request = call.prepared()
-        if call.lane.latencies is None:
+        request, latencies = call.prepared(), call.lane.latencies
+        late = latencies.late_after() if latencies is not None else None
+        if late is None:
             return await self._inner.complete_request(request), permit
-        return await race(call, permit, lambda: self._inner.complete_request(request), lambda: self._hedge(call))
+
+        async def drop(held: Permit, completion: Completion) -> None:
+            call.succeeded(held, completion)
+
+        def ask() -> Coroutine[Any, Any, Result[Completion, LLMError]]:
+            return self._inner.complete_request(request)
+
+        return await race(call, permit, late=late, ask=ask, hedge=lambda: self._hedge(call), drop=drop)
+
+    async def _begun(self, call: Call, permit: Permit, late: float) -> tuple[Result[_Begun, LLMError], Permit]:
+        """Return a stream that has given its first chunk, and its permit: the faster of one or two."""
+        request = call.prepared()
+
+        async def ask() -> Result[_Begun, LLMError]:
+            stream = self._inner.stream_request(request)
+            try:
+                return Ok(_Begun(stream, await anext(stream)))
+            except StopAsyncIteration:
+                return Ok(_Begun(stream, None))
+            except LLMError as error:
+                return Err(error)
+            except BaseException:
+                await stream.aclose()
+                raise
+
+        async def drop(held: Permit, begun: _Begun) -> None:
+            call.interrupted(held)
+            await begun.stream.aclose()
+
+        return await race(call, permit, late=late, ask=ask, hedge=lambda: self._hedge(call), drop=drop)
 
     def _hedge(self, call: Call) -> Permit | None:
         policy, budget = self.policy, call.lane.budget
@@ -164,17 +195,36 @@ class ResilientClient(ClientBase):
     async def _chunks(self, request: CompletionRequest, relay: _Relay) -> AsyncGenerator[StreamChunk, None]:
         call = self._call(request)
         guard = Guard(call.deadline)
+        first_chunks = call.lane.first_chunks
         try:
             while True:
                 permit = call.try_admit() or await call.admit()
-                stream = self._inner.stream_request(call.prepared())
-                relay.follow(stream, call, permit)
+                stream: Stream | None = None
                 handed_out = False
                 try:
                     try:
-                        step = aiter(stream).__anext__
+                        late = first_chunks.late_after() if first_chunks is not None else None
+                        if late is None:
+                            stream = self._inner.stream_request(call.prepared())
+                            relay.follow(stream, call, permit)
+                            step = aiter(stream).__anext__
+                        else:
+                            begun, permit = await guard.run(self._begun(call, permit, late))
+                            if isinstance(begun, Err):
+                                raise begun.err_value
+                            stream, first = begun.unwrap()
+                            relay.follow(stream, call, permit)
+                            step = stream.__anext__
+                            if first is not None:
+                                handed_out = True
+                                call.heard(permit)
+                                yield first
                         while True:
-                            guard.begin()
+                            if guard.fired:
+                                guard.begin()
+                            else:
+                                guard.task = task = asyncio.current_task()
+                                guard.before = task.cancelling() if task is not None else 0
                             try:
                                 chunk = await step()
                             except StopAsyncIteration:
@@ -185,11 +235,18 @@ class ResilientClient(ClientBase):
                                     raise
                                 raise overran from None
                             finally:
-                                guard.end()
-                            handed_out = True
+                                if guard.fired:
+                                    guard.end()
+                                else:
+                                    guard.task = None
+                            if not handed_out:
+                                handed_out = True
+                                if first_chunks is not None:
+                                    call.heard(permit)
                             yield chunk
                     finally:
-                        await stream.aclose()
+                        if stream is not None:
+                            await stream.aclose()
                 except LLMError as error:
                     failure = error
                 except BaseException:
@@ -206,13 +263,20 @@ class ResilientClient(ClientBase):
             guard.close()
             await _settled(call)
 
-    def _broken_off(self, call: Call, permit: Permit, stream: AsyncStream[StreamChunk, LLMError]) -> None:
+    def _broken_off(self, call: Call, permit: Permit, stream: Stream | None) -> None:
         """Settle a stream that its consumer left: complete if its end had been seen, else unknown."""
-        outcome = stream.outcome
+        outcome = stream.outcome if stream is not None else None
         if isinstance(outcome, Ok):
             call.succeeded(permit, outcome.ok_value)
         else:
             call.interrupted(permit)
+
+
+class _Begun(NamedTuple):
+    """A stream, and its first chunk; None if it is empty."""
+
+    stream: Stream
+    first: StreamChunk | None
 
 
 class _Relay:

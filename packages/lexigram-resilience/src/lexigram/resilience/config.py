@@ -65,7 +65,7 @@ class RedisConfig(_Settings):
 
     Attributes:
         url: ``redis://…``; it may hold a password.
-        prefix: of every key.
+        prefix: of every key; in a cluster with a hash tag, e.g. ``{lex}:limit``, so that all are on one node.
         lease_seconds: a worker that says nothing for so long is dead, and its leases are free.
         timeout: seconds for one command; then Redis counts as gone.
         retry_seconds: how long Redis is left alone after it was gone.
@@ -142,11 +142,12 @@ class BulkheadConfig(_Settings):
 
 
 class HedgeConfig(_Settings):
-    """Ask twice when the first answer is late (whole answers only, not streams).
+    """Ask twice when the first answer is late; of a stream, when its first chunk is.
 
     Attributes:
         enabled: whether to; every hedge may cost a second answer.
-        quantile: of the durations seen; a call that takes longer is late.
+        quantile: of the durations seen, those of whole answers and those to a first chunk apart; what takes longer is
+            late.
         min_samples: so many durations must have been seen.
         min_delay: seconds that a call is waited for in any case.
     """

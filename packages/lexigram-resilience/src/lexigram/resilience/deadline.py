@@ -54,45 +54,50 @@ class Guard:
 
     It cancels the task that is between :meth:`begin` and :meth:`end` when the timer fires. Between two chunks nobody is
     cancelled, and the next step fails at once.
+
+    Attributes:
+        fired: whether the deadline has passed.
+        task, before: the task that is watched, and its count of cancellations. A stream sets them itself for each chunk
+            as long as nothing has fired, which saves it two calls.
     """
 
-    __slots__ = ("_before", "_deadline", "_fired", "_task", "_timer")
+    __slots__ = ("_deadline", "_timer", "before", "fired", "task")
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
-        self._fired = False
-        self._before = 0
-        self._task: asyncio.Task[Any] | None = None
+        self.fired = False
+        self.before = 0
+        self.task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         if deadline.total is not None:
             self._timer = asyncio.get_running_loop().call_later(deadline.left() + GRACE, self._fire)
 
     def _fire(self) -> None:
-        self._fired = True
-        if self._task is not None:
-            self._task.cancel()
+        self.fired = True
+        if self.task is not None:
+            self.task.cancel()
 
     def begin(self) -> None:
         """Watch the running task from here on."""
         if self._timer is None:
             return
-        task = self._task = asyncio.current_task()
+        task = self.task = asyncio.current_task()
         if task is not None:
-            self._before = task.cancelling()
-            if self._fired:
+            self.before = task.cancelling()
+            if self.fired:
                 task.cancel()
 
     def overran(self) -> LLMTimeoutError | None:
         """Return the error if a cancellation that was just caught is the guard's own, and take it back."""
-        task, self._task = self._task, None
-        if self._fired and task is not None and task.uncancel() <= self._before:
+        task, self.task = self.task, None
+        if self.fired and task is not None and task.uncancel() <= self.before:
             return self._deadline.passed("total")
         return None
 
     def end(self) -> None:
         """Watch no longer."""
-        task, self._task = self._task, None
-        if self._fired and task is not None and task.cancelling() > self._before:
+        task, self.task = self.task, None
+        if self.fired and task is not None and task.cancelling() > self.before:
             task.uncancel()  # what was watched ended all the same
 
     async def run(self, work: Awaitable[T]) -> T:

@@ -14,7 +14,7 @@ from lexigram.contracts.ai.request import CompletionRequest
 from lexigram.resilience.breaker import Breaker
 from lexigram.resilience.budget import RetryBudget
 from lexigram.resilience.bulkhead import Bulkhead
-from lexigram.resilience.config import LimiterConfig, ResilienceConfig
+from lexigram.resilience.config import HedgeConfig, LimiterConfig, ResilienceConfig
 from lexigram.resilience.hedge import Latencies
 from lexigram.resilience.limiter import Allowance, Cost, LimiterProtocol, LimitKey, MemoryLimiter
 from lexigram.resilience.tokens import estimate
@@ -48,7 +48,7 @@ class Counters:
 class Lane:
     """What all calls to one model at one address with one key share."""
 
-    __slots__ = ("breaker", "budget", "bulkhead", "key", "latencies")
+    __slots__ = ("breaker", "budget", "bulkhead", "first_chunks", "key", "latencies")
 
     def __init__(
         self,
@@ -56,13 +56,14 @@ class Lane:
         breaker: Breaker | None,
         budget: RetryBudget | None,
         bulkhead: Bulkhead | None,
-        latencies: Latencies | None,
+        hedge: HedgeConfig | None,
     ) -> None:
         self.key = key
         self.breaker = breaker
         self.budget = budget
         self.bulkhead = bulkhead
-        self.latencies = latencies
+        self.latencies = Latencies(hedge) if hedge is not None else None
+        self.first_chunks = Latencies(hedge) if hedge is not None else None
 
 
 class ResiliencePolicy:
@@ -133,8 +134,8 @@ class ResiliencePolicy:
         if config.bulkhead.max_calls is not None:
             made = Bulkhead(config.bulkhead.max_calls, config.bulkhead.max_waiting, self.clock)
             bulkhead = self._bulkheads.setdefault(provider, made)
-        latencies = Latencies(config.hedge) if config.hedge.enabled else None
-        return Lane(LimitKey(provider, model, identity.account), breaker, budget, bulkhead, latencies)
+        hedge = config.hedge if config.hedge.enabled else None
+        return Lane(LimitKey(provider, model, identity.account), breaker, budget, bulkhead, hedge)
 
     def cost(self, lane: Lane, request: CompletionRequest) -> Cost:
         """Return what a call will take of the limits; nothing is counted where nothing is limited by it."""

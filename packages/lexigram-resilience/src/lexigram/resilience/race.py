@@ -6,38 +6,49 @@ The loser is cancelled and waited for, so that its connection is closed before t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
-from lexigram.contracts.ai.completion import Completion
 from lexigram.contracts.ai.errors import LLMError
-from lexigram.contracts.result import Err, Result
+from lexigram.contracts.result import Err, Ok, Result
 from lexigram.resilience.call import Call, Permit
 
-__all__ = ["Answer", "race"]
+__all__ = ["race"]
 
-Answer: TypeAlias = Result[Completion, LLMError]
-_Task: TypeAlias = asyncio.Task[Answer]
+T = TypeVar("T")
 
 
 async def race(
-    call: Call, permit: Permit, ask: Callable[[], Coroutine[Any, Any, Answer]], hedge: Callable[[], Permit | None]
-) -> tuple[Answer, Permit]:
-    """Return the answer, and the permit of the try that gave it.
+    call: Call,
+    permit: Permit,
+    *,
+    late: float,
+    ask: Callable[[], Coroutine[Any, Any, Result[T, LLMError]]],
+    hedge: Callable[[], Permit | None],
+    drop: Callable[[Permit, T], Awaitable[None]],
+) -> tuple[Result[T, LLMError], Permit]:
+    """Return what came first, and the permit of the try that gave it.
 
     Args:
         call: the call; the tries that are not returned are settled in it.
         permit: the first try's.
+        late: seconds after which there may be a second try.
         ask: starts a try.
         hedge: gives the second try's permit, if there is one at once.
+        drop: settles a try that succeeded too, but was not the first.
     """
-    latencies = call.lane.latencies
-    late = latencies.late_after() if latencies is not None else None
-    if late is None:
-        return await ask(), permit
     loop = asyncio.get_running_loop()
-    running: dict[_Task, Permit] = {loop.create_task(ask()): permit}
-    winner: _Task | None = None
+    running: dict[asyncio.Task[Result[T, LLMError]], Permit] = {loop.create_task(ask()): permit}
+    winner: asyncio.Task[Result[T, LLMError]] | None = None
+
+    async def settle(task: asyncio.Task[Result[T, LLMError]], held: Permit) -> None:
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            call.interrupted(held)
+        elif isinstance(result := task.result(), Ok):
+            await drop(held, result.ok_value)
+        elif isinstance(result, Err):
+            call.settle_failed(held, result.err_value)
+
     try:
         await asyncio.wait(running, timeout=late)
         if not any(task.done() for task in running) and (second := hedge()) is not None:
@@ -49,9 +60,21 @@ async def race(
                 winner = next(t for t in running if t in done)
             if winner is None:
                 for failed in done:
-                    _settle(call, running.pop(failed), failed)
+                    await settle(failed, running.pop(failed))
     finally:
-        await _end(call, running, winner)
+        losers = {task: held for task, held in running.items() if task is not winner}
+        for task in losers:
+            task.cancel()
+        try:
+            if losers:
+                await asyncio.wait(losers)
+        except BaseException:
+            if winner is not None:
+                await settle(winner, running[winner])
+            raise
+        finally:
+            for task, held in losers.items():
+                await settle(task, held)
     won = running[winner]
     try:
         return winner.result(), won
@@ -62,36 +85,5 @@ async def race(
         raise
 
 
-def _good(task: _Task) -> bool:
+def _good(task: asyncio.Task[Result[Any, LLMError]]) -> bool:
     return not task.cancelled() and task.exception() is None and task.result().is_ok()
-
-
-def _settle(call: Call, permit: Permit, task: _Task) -> None:
-    if task.cancelled() or task.exception() is not None:
-        call.interrupted(permit)
-        return
-    result = task.result()
-    if isinstance(result, Err):
-        call.settle_failed(permit, result.err_value)
-    else:
-        call.succeeded(permit, result.ok_value)
-
-
-async def _end(call: Call, running: dict[_Task, Permit], winner: _Task | None) -> None:
-    """Cancel all but the winner, wait for them, and settle them; the winner too if this wait is cancelled."""
-    losers = {task: permit for task, permit in running.items() if task is not winner}
-    for task in losers:
-        task.cancel()
-    try:
-        if losers:
-            await asyncio.wait(losers)
-    except BaseException:
-        if winner is not None:
-            _settle(call, running[winner], winner)
-        raise
-    finally:
-        for task, permit in losers.items():
-            if task.done():
-                _settle(call, permit, task)
-            else:
-                call.interrupted(permit)

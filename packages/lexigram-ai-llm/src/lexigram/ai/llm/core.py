@@ -33,6 +33,8 @@ __all__ = ["ClientCore", "ClientDefaults"]
 
 USER_AGENT: Final = "lexigram/0.1"
 _KEPT_HEADERS: Final = 16
+_PER_CALL: Final = frozenset({"idempotency-key"})
+"""Headers that are new with every call, and that no dialect and no key looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,24 +138,29 @@ class ClientCore(ClientBase):
         body = request.content if request.content is not None else b""
         if request.json is not None:
             body = dumps(request.json)
-        written = {name.lower(): value for name, value in request.headers.items()}
-        same = tuple(written.items()) if not extra_headers and request.json is not None else None
+        own = {name.lower(): value for name, value in (extra_headers or {}).items()}
+        # The dialect repeats what the caller gave. What is new with every call stays apart from what never changes.
+        more = own if own and own.keys() <= _PER_CALL else {}
+        written = {n: value for name, value in request.headers.items() if (n := name.lower()) not in more}
+        same = tuple(written.items()) if own == more and request.json is not None else None
         if same is not None and (fixed := self._fixed.get(same)) is not None:
-            return WireRequest(request.method, request.url, fixed.reveal(), body)
+            return WireRequest(request.method, request.url, fixed.reveal(), body, more)
         url = request.url
         request = self._with_key(request)
         headers: dict[str, str] = {"user-agent": USER_AGENT, "accept": "*/*"}
         if request.json is not None:
             headers["content-type"] = "application/json"
         # The caller's headers win over the key's, but not where the dialect has added to what the caller gave.
-        given = {n: v for n, v in (extra_headers or {}).items() if written.get(n.lower(), v) == v}
+        given = {n: v for n, v in own.items() if written.get(n, v) == v}
         for source in (self.vendor.headers, request.headers, given):
             for name, value in source.items():
                 headers[name.lower()] = value
+        for name in more:
+            del headers[name]
         if same is not None and request.url == url and len(self._fixed) < _KEPT_HEADERS:
             # The same object for every call like this one: the transport prepares it once.
             self._fixed[same] = Sealed(headers)
-        return WireRequest(request.method, request.url, headers, body)
+        return WireRequest(request.method, request.url, headers, body, more)
 
     def _with_key(self, request: HttpRequest) -> HttpRequest:
         if self._key is not None:

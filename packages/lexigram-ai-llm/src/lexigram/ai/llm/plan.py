@@ -49,7 +49,7 @@ def plan_of(request: CompletionRequest, encoded: HttpRequest, wire: WireRequest,
     return RequestPlan(
         method=wire.method,
         url=wire.url,
-        headers={name: _masked(name, value, key) for name, value in wire.headers.items()},
+        headers={name: _masked(name, value, key) for name, value in wire.all_headers.items()},
         body=wire.body,
         json=encoded.json,
         losses=encoded.losses,

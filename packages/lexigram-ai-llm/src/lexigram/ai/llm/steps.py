@@ -51,8 +51,11 @@ def cut(error: LLMError) -> LLMError:
 
 def limits_of(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """Read the limits where there are any; most heads are asked one question of bytes and no more."""
-    mentions = getattr(headers, "mentions", None)
-    return rate_limits(headers) if mentions is None or mentions(b"ratelimit") else ()
+    having = getattr(headers, "having", None)
+    if having is None:
+        return rate_limits(headers)
+    found = having(b"ratelimit")
+    return rate_limits({**found, "date": headers.get("date", "")}) if found else ()
 
 
 def unreadable(error: Exception) -> DecodeError:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from lexigram.contracts.ai.completion import RateLimit, RateUnit
@@ -45,16 +46,24 @@ def rate_limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
     """
     found: dict[tuple[RateUnit, float | None], dict[str, str]] = {}
     for name in headers:
-        match = _NAME.fullmatch(name.lower())
-        if match is None:
-            continue
-        field, unit, window = _words(match[2])
-        if field is not None and unit is not None:
-            period = 60.0 if match[1] else window  # Anthropic's limits are all per minute
-            found.setdefault((unit, period), {})[field] = headers[name].strip()
-    now = _date(headers.get("date"))
-    read = (_rate_limit(unit, window, fields, now) for (unit, window), fields in found.items())
+        if (meaning := _meaning(name)) is not None:
+            field, of = meaning
+            found.setdefault(of, {})[field] = headers[name].strip()
+    date = headers.get("date")
+    read = [_rate_limit(unit, window, fields, date) for (unit, window), fields in found.items()]
     return tuple([limit for limit in read if limit is not None])
+
+
+@lru_cache(maxsize=1024)
+def _meaning(name: str) -> tuple[str, tuple[RateUnit, float | None]] | None:
+    """Return the field of a header, and the unit and period that it is of; None for any other header."""
+    match = _NAME.fullmatch(name.lower())
+    if match is None:
+        return None
+    field, unit, window = _words(match[2])
+    if field is None or unit is None:
+        return None
+    return field, (unit, 60.0 if match[1] else window)  # Anthropic's limits are all per minute
 
 
 def _words(name: str) -> tuple[str | None, RateUnit | None, float | None]:
@@ -70,13 +79,11 @@ def _words(name: str) -> tuple[str | None, RateUnit | None, float | None]:
     return (fields[0] if len(fields) == 1 else None), _UNITS.get("-".join(rest)), window
 
 
-def _rate_limit(
-    unit: RateUnit, window: float | None, fields: Mapping[str, str], now: datetime | None
-) -> RateLimit | None:
+def _rate_limit(unit: RateUnit, window: float | None, fields: Mapping[str, str], date: str | None) -> RateLimit | None:
     limit, remaining = _count(fields.get("limit")), _count(fields.get("remaining"))
     if window is None:
         window = _positive(fields.get("renewalperiod"))
-    reset = _reset(fields.get("reset", ""), window, now)
+    reset = _reset(fields.get("reset", ""), window, date)
     if limit is None and remaining is None:
         return None
     return RateLimit(unit, limit, remaining, reset, window)
@@ -104,10 +111,11 @@ def duration_seconds(text: str) -> float | None:
     return math.fsum(float(number) * _SECONDS[unit] for number, unit in _PIECE.findall(text))
 
 
-def _reset(text: str, window: float | None, now: datetime | None) -> float | None:
+def _reset(text: str, window: float | None, date: str | None) -> float | None:
     duration = duration_seconds(text)
     if duration is not None:
         return duration
+    now = _date(date)
     try:
         value = float(text)
     except ValueError:

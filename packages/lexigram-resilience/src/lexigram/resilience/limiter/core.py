@@ -7,47 +7,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from lexigram.contracts.ai.completion import RateLimit, RateUnit
 from lexigram.contracts.limits import MINUTE, Allowance, Cost, ImpossibleError
-from lexigram.resilience.limiter.window import SlidingWindow, Slot
+from lexigram.resilience.limiter.bucket import Bucket
+from lexigram.resilience.limiter.learning import Learner
+from lexigram.resilience.limiter.window import SlidingWindow
 
-__all__ = ["Allowance", "Cost", "Grant", "ImpossibleError", "LimiterCore", "window_of"]
+__all__ = ["Allowance", "Cost", "Grant", "ImpossibleError", "LimiterCore"]
 
-_KNOWN_SPANS: Final = (1.0, 10.0, 60.0, 3600.0, 86400.0)
-_NEAR: Final = 1.5
-_FINEST_RESET: Final = 0.0015
-"""A reset shorter than this is rounded too much to tell the span from (OpenAI writes whole milliseconds)."""
+COLD_START: Final = 64
+"""Calls at the same time while nothing is known of the provider's limits, not even whether it tells them."""
+_PATIENCE: Final = 3 * COLD_START
+"""Replies after which limits that stayed unclear are no longer waited for."""
+
+_Keeper: TypeAlias = SlidingWindow | Bucket
 
 
 class Grant:
     """What one call took. It is given back once: settled, refunded or undone."""
 
-    __slots__ = ("cost", "open", "taken")
+    __slots__ = ("at", "calls", "cost", "open", "taken", "tokens")
 
-    def __init__(self, cost: Cost) -> None:
+    def __init__(self, cost: Cost, at: float, calls: int, tokens: Cost) -> None:
         self.cost = cost
+        self.at = at
+        self.calls = calls  # granted until then, and their cost
+        self.tokens = tokens
         self.open = True
-        self.taken: list[tuple[SlidingWindow, Slot, int, int]] = []  # window, slot, left after it, total after it
-
-
-def window_of(said: RateLimit) -> float | None:
-    """Return the seconds that a limit is for: what the headers say, else what limit, remaining and reset imply.
-
-    Where all of it comes back at a steady rate, ``reset = span · (limit - remaining) / limit``. A span that is near
-    none of the usual ones is not believed: a limit over a wrong span would do more harm than none.
-    """
-    if said.window is not None:
-        return said.window
-    if said.limit is None or said.remaining is None or said.reset is None or said.reset < _FINEST_RESET:
-        return None
-    missing = said.limit - said.remaining
-    if missing <= 0 or said.remaining < 0:
-        return None
-    span = said.reset * said.limit / missing
-    near = min(_KNOWN_SPANS, key=lambda known: abs(math.log(span / known)))
-    return near if 1 / _NEAR <= span / near <= _NEAR else None
+        self.taken: list[tuple[_Keeper, Any, float, int]] = []  # keeper, slot, left after it, total after it
 
 
 class LimiterCore:
@@ -67,7 +56,15 @@ class LimiterCore:
         self._max_freeze = max_freeze
         self._own: list[SlidingWindow] = [SlidingWindow(*w) for w in allowance.windows()]
         self._learnt: dict[tuple[RateUnit, float], SlidingWindow] = {}
+        self._bursts: dict[RateUnit, Bucket] = {}
+        self._learner = Learner()
+        self._known = not learn or bool(self._own)
+        self._replies = self._pending = 0
+        self._calls = 0
+        self._tokens = Cost()
+        self._own_buckets: list[Bucket] = [Bucket(*b) for b in allowance.buckets()]
         self.windows: list[SlidingWindow] = list(self._own)
+        self.buckets: list[Bucket] = list(self._own_buckets)
 
     @property
     def counts_tokens(self) -> bool:
@@ -86,17 +83,29 @@ class LimiterCore:
             if price > window.limit:
                 raise ImpossibleError(window.unit, price, window.limit, window.seconds)
             longest = max(longest, window.delay(price, now))
+        for bucket in self.buckets:
+            longest = max(longest, bucket.delay(cost.of(bucket.unit), now))
         concurrency = self.allowance.concurrency
         if concurrency is not None and self.in_flight >= concurrency:
+            return math.inf
+        if not self._known and self.in_flight >= COLD_START:
             return math.inf
         return longest
 
     def take(self, cost: Cost, now: float) -> Grant:
         """Take what the call costs, and return what was taken."""
-        grant = Grant(cost)
+        self._calls += 1
+        if cost.input_tokens or cost.output_tokens:
+            self._tokens = Cost(
+                self._tokens.input_tokens + cost.input_tokens, self._tokens.output_tokens + cost.output_tokens
+            )
+        grant = Grant(cost, now, self._calls, self._tokens)
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)
             grant.taken.append((window, slot, window.limit - window.own(now), window.total))
+        for bucket in self.buckets:
+            bucket.take(cost.of(bucket.unit), now)
+            grant.taken.append((bucket, None, bucket.left(now), bucket.total))
         self.in_flight += 1
         return grant
 
@@ -113,6 +122,9 @@ class LimiterCore:
             return
         grant.open = False
         self.in_flight = max(self.in_flight - 1, 0)
+        if not self._known and request:
+            self._replies += 1
+            self._known = self._replies > self._pending
         for window, slot, _, _ in grant.taken:
             reserved = grant.cost.of(window.unit)
             if window.unit == "requests":
@@ -137,30 +149,72 @@ class LimiterCore:
             window = old.get((unit, seconds)) or SlidingWindow(unit, limit, seconds)
             window.limit = limit
             self._own.append(window)
+        kept = {b.unit: b for b in self._own_buckets}
+        self._own_buckets = []
+        for unit, burst, seconds in allowance.buckets():
+            bucket = kept.get(unit) or Bucket(unit, burst, seconds)
+            bucket.resize(burst, seconds)
+            self._own_buckets.append(bucket)
         self.allowance = allowance
+        self._known = self._known or bool(self._own)
+        self._rebuild()
+
+    def _rebuild(self) -> None:
         self.windows = [*self._own, *self._learnt.values()]
+        self.buckets = [*self._own_buckets, *self._bursts.values()]
 
     def learn(self, said: Sequence[RateLimit], grant: Grant, now: float) -> None:
         """Take in what a reply's headers say: limits, what is left of them, and for how long nothing is."""
         if not self._learn:
             return
+        self._pending = 0
         for limit in said:
-            if limit.remaining == 0 and limit.reset is not None:
-                self.freeze(limit.reset, now)
-            seconds = window_of(limit)
-            if limit.limit is not None and limit.limit > 0 and seconds is not None:
-                self._learn_window(limit.unit, limit.limit, seconds)
+            lesson = self._learner.hear(limit)
+            if lesson.freeze is not None:
+                self.freeze(lesson.freeze, now)
+            if lesson.pending:
+                self._pending = _PATIENCE
+            if limit.limit and lesson.seconds is not None:
+                self._learn_window(limit, limit.limit, lesson.seconds, grant, now)
+            if lesson.burst is not None and limit.limit:
+                self._learn_burst(limit, limit.limit, lesson.burst, grant, now)
             if limit.remaining is not None:
-                self._see(limit, seconds, grant, now)
+                self._see(limit, lesson.seconds, grant, now)
 
-    def _learn_window(self, unit: RateUnit, limit: int, seconds: float) -> None:
-        window = self._learnt.get((unit, seconds))
+    def _learn_window(self, said: RateLimit, limit: int, seconds: float, grant: Grant, now: float) -> None:
+        window = self._learnt.get((said.unit, seconds))
         if window is None:
-            window = self._learnt[unit, seconds] = SlidingWindow(unit, limit, seconds)
-            self.windows = [*self._own, *self._learnt.values()]
+            window = self._learnt[said.unit, seconds] = SlidingWindow(said.unit, limit, seconds)
+            self._rebuild()
+            if said.remaining is not None:
+                # Of what went before there is no count here: what is not left was taken by somebody.
+                left = self._left(said.unit, said.remaining, limit, limit / seconds, grant, now)
+                window.see(0, limit - left, 0, now)
         window.limit = limit
 
+    def _learn_burst(self, said: RateLimit, limit: int, holds: float, grant: Grant, now: float) -> None:
+        bucket = self._bursts.get(said.unit)
+        rate = limit / MINUTE
+        if bucket is None:
+            level = self._left(said.unit, said.remaining or 0, holds, rate, grant, now)
+            self._bursts[said.unit] = Bucket(said.unit, holds, holds / rate, level=level, now=now)
+            self._rebuild()
+        else:
+            bucket.resize(holds, holds / rate)
+
+    def _left(self, unit: RateUnit, remaining: int, most: float, rate: float, grant: Grant, now: float) -> int:
+        """Return what is left now if ``remaining`` was when the grant's request arrived, soon after it was let go."""
+        since = self._calls - grant.calls
+        if unit != "requests":
+            since = self._tokens.of(unit) - grant.tokens.of(unit)
+        return int(min(remaining + rate * (now - grant.at), most)) - since
+
     def _see(self, said: RateLimit, seconds: float | None, grant: Grant, now: float) -> None:
-        for window, _, left, total in grant.taken:
-            if window.unit == said.unit and window.seconds == (seconds or MINUTE) and window.limit == said.limit:
-                window.see(said.remaining or 0, left, window.total - total, now)
+        burst = self._bursts.get(said.unit)
+        for keeper, _, left, total in grant.taken:
+            same = keeper.seconds == (seconds or MINUTE) and keeper.limit == said.limit
+            if keeper is burst or (same and keeper.unit == said.unit):
+                # The provider counted when the request came or when it replied: what was taken in between may be in it
+                # or not, and so may what came back.
+                back = int((now - grant.at) * keeper.limit / keeper.seconds)
+                keeper.see(said.remaining or 0, left, max(keeper.total - total, back), now)

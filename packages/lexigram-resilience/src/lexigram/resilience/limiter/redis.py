@@ -9,6 +9,7 @@ Within a process calls wait in one queue for each key; only its head asks Redis,
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import os
@@ -16,25 +17,30 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
 
 from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from lexigram.contracts.limits import FrozenError, Lease, LimitKey, Report
+from lexigram.contracts.limits import MINUTE, FrozenError, Lease, LimitKey, Report
 from lexigram.resilience.bulkhead import Slots
 from lexigram.resilience.config import RedisConfig
-from lexigram.resilience.limiter._lua import ACQUIRE, LEAVE, RENEW, SETTLE
-from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError, window_of
+from lexigram.resilience.limiter._lua import ACQUIRE, LEAVE, PUBLISH, RENEW, SETTLE
+from lexigram.resilience.limiter.bucket import MARGIN
+from lexigram.resilience.limiter.core import Allowance, Cost, ImpossibleError
 from lexigram.resilience.limiter.gate import Gate
+from lexigram.resilience.limiter.learning import Learner
 from lexigram.resilience.limiter.memory import Allowances, MemoryLimiter
 from lexigram.resilience.limiter.window import SLACK
 
 __all__ = ["RedisLimiter"]
 
 _GONE: Final = (RedisError, OSError, TimeoutError)
+_LOOK_AGAIN: Final = 0.5
+"""Seconds after which who waits asks again in any case: the limits may have changed."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,22 +56,23 @@ class _Link:
             retry=Retry(NoBackoff(), 0),
         )
         self.scripts: dict[str, Any] = {}
-        self.leases: dict[str, str] = {}
+        self.leases: dict[str, LimitKey] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.beat: asyncio.Task[None] | None = None
 
-    async def run(self, script: str, base: str, args: list[Any], timeout: float) -> Any:
+    async def run(self, script: str, keys: list[str], args: list[Any], timeout: float) -> Any:
         run = self.scripts.get(script)
         if run is None:
             run = self.scripts[script] = self.client.register_script(script)
         task = asyncio.current_task()
         before = task.cancelling() if task is not None else 0
-        async with asyncio.timeout(timeout):
-            reply = await run(keys=[base], args=args)
-        if task is not None and task.cancelling() > before:
-            # Before Python 3.12 asyncio.wait_for, which the Redis client uses, may swallow a cancellation.
-            raise asyncio.CancelledError
-        return reply
+        try:
+            async with asyncio.timeout(timeout):
+                return await run(keys=keys, args=args)
+        finally:
+            # The Redis client may make another error of a cancellation, or none: it stays a cancellation here.
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError
 
     def spawn(self, work: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -74,18 +81,29 @@ class _Link:
         return task
 
 
+class _Taken(NamedTuple):
+    """What a lease took of one window or bucket, as Redis tells it."""
+
+    unit: bytes
+    limit: int
+    span: int
+    kind: bytes
+    left: int
+    total: int
+
+
 class _RedisLease:
     """What one call holds, in Redis."""
 
-    __slots__ = ("_limiter", "_open", "base", "cost", "granted", "id", "key")
+    __slots__ = ("_limiter", "_open", "cost", "granted", "id", "key", "taken")
 
-    def __init__(self, limiter: RedisLimiter, key: LimitKey, base: str, lease: str, granted: int, cost: Cost) -> None:
+    def __init__(self, limiter: RedisLimiter, key: LimitKey, lease: str, granted: list[Any], cost: Cost) -> None:
         self._limiter = limiter
         self._open = True
         self.key = key
-        self.base = base
         self.id = lease
-        self.granted = granted
+        self.granted: int = granted[1]
+        self.taken = [_Taken(*granted[i : i + 6]) for i in range(2, len(granted), 6)]
         self.cost = cost
 
     def close(self, report: Report) -> asyncio.Future[None] | None:
@@ -135,7 +153,10 @@ class RedisLimiter:
         self._links = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Link]()
         self._worker = (os.getpid(), uuid.uuid4().hex)
         self._down_until = -math.inf
+        self._learners: dict[LimitKey, Learner] = {}
         self._learnt_tokens: set[LimitKey] = set()
+        self._version = b""
+        self._unpublished: dict[tuple[str | None, str | None], Allowance] = {}
         self.degraded = False
         self.degradations = 0
 
@@ -173,7 +194,20 @@ class RedisLimiter:
         return await self._alone.acquire(key, cost, timeout=max(ends - self._clock(), 0.0), share=share)
 
     def set_allowance(self, allowance: Allowance, provider: str | None = None, model: str | None = None) -> None:
-        """Change this process's view of the limits; every process is told by itself."""
+        """Change the limits of every process that shares this Redis.
+
+        In this process it holds at once, in the others from their next question to Redis on, which those that wait ask
+        twice a second. Redis keeps it until nobody has asked for a day; a process that joins takes it over.
+        """
+        self._set(allowance, provider, model)
+        self._unpublished[provider, model] = allowance
+        try:
+            link = self._link()
+        except RuntimeError:
+            return  # outside of an event loop: told with the next question
+        link.spawn(self._publish_soon(link))
+
+    def _set(self, allowance: Allowance, provider: str | None, model: str | None) -> None:
         self._allowances.set(allowance, provider, model)
         self._alone.set_allowance(allowance.share(self._workers), provider, model)
 
@@ -191,20 +225,25 @@ class RedisLimiter:
     # -- asking
 
     async def _ask(self, key: LimitKey, cost: Cost, ends: float) -> Lease:
-        link, base, worker = self._link(), self._base(key), self._name()
+        link, keys, worker = self._link(), self._keys(key), self._name()
         lease = uuid.uuid4().hex
         lease_ms = max(int(self._config.lease_seconds * 1000), 1)
         granted: list[Any] = [0]
         try:
             while True:
+                if self._unpublished:
+                    await self._publish(link)
                 allowance = self._allowances.of(key)
-                args = [lease, lease_ms, worker, allowance.concurrency or 0, *cost, *_triplets(allowance.windows())]
-                granted = await link.run(ACQUIRE, base, args, self._config.timeout)
+                args = [lease, lease_ms, worker, self._version, allowance.concurrency or 0, *cost, *_kept(allowance)]
+                granted = await link.run(ACQUIRE, keys, args, self._config.timeout)
                 self._found()
                 if granted[0] == 1:
-                    link.leases[lease] = base
+                    link.leases[lease] = key
                     self._keep_beating(link)
-                    return _RedisLease(self, key, base, lease, granted[1], cost)
+                    return _RedisLease(self, key, lease, granted, cost)
+                if granted[0] == 2:
+                    self._take_over(granted[1], granted[2])
+                    continue
                 if granted[0] == -1:
                     unit: Any = granted[2].decode()
                     raise ImpossibleError(unit, granted[3], granted[4], granted[5] / 1000)
@@ -213,17 +252,17 @@ class RedisLimiter:
                     raise FrozenError(frozen)
                 if left <= 0:
                     raise _NoPermit
-                await asyncio.sleep(min(granted[1] / 1000, left))
+                await asyncio.sleep(min(granted[1] / 1000, left, _LOOK_AGAIN))
         except _NoPermit:
             raise TimeoutError from None
         except asyncio.CancelledError:
             # Redis may have granted what nobody will hear of, or may still do so.
-            undo = [lease, -lease_ms, 0, *cost, 0, 0, 0, 0, *_triplets(self._allowances.of(key).windows())]
-            link.spawn(self._settle(link, base, undo))
+            undo = [lease, -lease_ms, 0, *cost, 0, 0, 0, 0, 0, *_kept(self._allowances.of(key))]
+            link.spawn(self._settle(link, keys, undo))
             raise
         finally:
             if granted[0] == 0 and not self._turns[key].waiting:
-                link.spawn(self._leave(link, base, worker))
+                link.spawn(self._leave(link, keys, worker))
 
     def give_back(self, lease: _RedisLease, report: Report) -> asyncio.Future[None] | None:
         """Settle a lease in a task; without a running loop it runs out by itself."""
@@ -237,32 +276,65 @@ class RedisLimiter:
             link.beat = None
         used = report.used if report.used is not None else (-1, -1)
         freeze = report.freeze or 0.0
-        learnt: list[tuple[str, int, float]] = []
+        learnt: list[Any] = []
+        sightings: list[Any] = []
         for said in report.rate_limits if self._learn else ():
-            seconds = window_of(said)
-            if said.limit and seconds is not None:
-                learnt.append((said.unit, said.limit, seconds))
+            lesson = self._learners.setdefault(lease.key, Learner()).hear(said)
+            freeze = max(freeze, lesson.freeze or 0.0)
+            span = _span(lesson.seconds or MINUTE)
+            left = said.remaining if said.remaining is not None else -1
+            if said.limit and lesson.seconds is not None:
+                learnt += [said.unit, said.limit, span, "w", left]
                 if said.unit != "requests":
                     self._learnt_tokens.add(lease.key)
-            if said.remaining == 0 and said.reset is not None:
-                freeze = max(freeze, said.reset)
+            if said.limit and lesson.burst is not None:
+                learnt += [said.unit, *_bucket(lesson.burst, lesson.burst * MINUTE / said.limit), "l", left]
+            for taken in lease.taken if said.remaining is not None else ():
+                same = taken.kind == b"w" and (taken.span, taken.limit) == (span, said.limit)
+                if taken.unit.decode() == said.unit and (same or taken.kind == b"l"):
+                    sightings += [taken.unit, taken.span, taken.kind, left, taken.left, taken.total]
         frozen = math.ceil(min(freeze, self._max_freeze) * 1000)
-        args = [lease.id, lease.granted, int(report.request), *lease.cost, *used, frozen, len(learnt)]
-        windows = self._allowances.of(lease.key).windows()
-        settling = link.spawn(self._settle(link, lease.base, [*args, *_triplets(learnt), *_triplets(windows)]))
-        return asyncio.shield(settling)
+        args = [lease.id, lease.granted, int(report.request), *lease.cost, *used, frozen]
+        counts = [len(learnt) // 5, len(sightings) // 6]
+        windows = _kept(self._allowances.of(lease.key))
+        keys = self._keys(lease.key)
+        return asyncio.shield(link.spawn(self._settle(link, keys, [*args, *counts, *learnt, *sightings, *windows])))
 
-    async def _settle(self, link: _Link, base: str, args: list[Any]) -> None:
+    async def _settle(self, link: _Link, keys: list[str], args: list[Any]) -> None:
         try:
-            await link.run(SETTLE, base, args, self._config.timeout)
+            await link.run(SETTLE, keys, args, self._config.timeout)
         except _GONE as error:
             self._lost(error)
 
-    async def _leave(self, link: _Link, base: str, worker: str) -> None:
+    async def _leave(self, link: _Link, keys: list[str], worker: str) -> None:
         try:
-            await link.run(LEAVE, base, [worker], self._config.timeout)
+            await link.run(LEAVE, keys, [worker], self._config.timeout)
         except _GONE as error:
             self._lost(error)
+
+    # -- limits that change
+
+    async def _publish(self, link: _Link) -> None:
+        told = dict(self._unpublished)
+        pairs = [text for name, limits in told.items() for text in (json.dumps(name), json.dumps(asdict(limits)))]
+        keys = [self._limits_key(), self._limits_key()]
+        await link.run(PUBLISH, keys, [uuid.uuid4().hex, *pairs], self._config.timeout)
+        for name, limits in told.items():
+            if self._unpublished.get(name) is limits:
+                del self._unpublished[name]
+
+    async def _publish_soon(self, link: _Link) -> None:
+        try:
+            await self._publish(link)
+        except _GONE as error:
+            self._lost(error)
+
+    def _take_over(self, version: bytes, pairs: list[bytes]) -> None:
+        for name, limits in zip(pairs[::2], pairs[1::2], strict=True):
+            if name != b"version":
+                provider, model = json.loads(name)
+                self._set(Allowance(**json.loads(limits)), provider, model)
+        self._version = version
 
     # -- staying alive
 
@@ -274,12 +346,12 @@ class RedisLimiter:
         seconds = self._config.lease_seconds
         while link.leases:
             await asyncio.sleep(seconds / 3)
-            by_key: dict[str, list[str]] = {}
-            for lease, base in link.leases.items():
-                by_key.setdefault(base, []).append(lease)
-            for base, leases in by_key.items():
+            by_key: dict[LimitKey, list[str]] = {}
+            for lease, key in link.leases.items():
+                by_key.setdefault(key, []).append(lease)
+            for key, leases in by_key.items():
                 try:
-                    await link.run(RENEW, base, [int(seconds * 1000), *leases], self._config.timeout)
+                    await link.run(RENEW, self._keys(key), [int(seconds * 1000), *leases], self._config.timeout)
                 except _GONE as error:
                     self._lost(error)
 
@@ -290,9 +362,11 @@ class RedisLimiter:
             link = self._links[loop] = _Link(self._config)
         return link
 
-    def _base(self, key: LimitKey) -> str:
-        # The braces keep a key's parts on one node of a cluster.
-        return f"{self._config.prefix}:{{{key.provider}|{key.model}|{key.account}}}"
+    def _keys(self, key: LimitKey) -> list[str]:
+        return [f"{self._config.prefix}:{key.provider}|{key.model}|{key.account}", self._limits_key()]
+
+    def _limits_key(self) -> str:
+        return f"{self._config.prefix}:limits"
 
     def _name(self) -> str:
         if self._worker[0] != os.getpid():
@@ -320,8 +394,22 @@ class _NoPermit(Exception):
     """The caller's time is up; Redis is well."""
 
 
-def _triplets(windows: Any) -> list[Any]:
+def _span(seconds: float) -> int:
+    """Return the milliseconds for which something counts."""
+    return int(seconds * 1000 * (1 + SLACK))
+
+
+def _bucket(holds: float, seconds: float) -> tuple[float, int]:
+    """Return how much Redis's copy of a bucket holds, and the milliseconds it takes to refill."""
+    kept = max(holds * (1 - MARGIN), 1.0)
+    return kept, max(int(seconds * 1000 * (1 + SLACK) * kept / holds), 1)
+
+
+def _kept(allowance: Allowance) -> list[Any]:
+    """Return unit, limit, span and kind of every window and bucket."""
     found: list[Any] = []
-    for unit, limit, seconds in windows:
-        found += [unit, limit, int(seconds * 1000 * (1 + SLACK))]
+    for unit, limit, seconds in allowance.windows():
+        found += [unit, limit, _span(seconds), "w"]
+    for unit, burst, seconds in allowance.buckets():
+        found += [unit, *_bucket(burst, seconds), "b"]
     return found

@@ -115,7 +115,7 @@ class SlidingWindow:
             slot.taken -= reserved - used
             self._used -= reserved - used
 
-    def see(self, remaining: int, before: int, since: int, now: float) -> None:
+    def see(self, remaining: int, before: float, since: int, now: float) -> None:
         """Learn from a reply that ``remaining`` was left.
 
         Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from lexigram.contracts.ai.errors import LLMError
@@ -47,12 +48,22 @@ class Limits:
 
 
 class WireRequest(NamedTuple):
-    """Exactly what goes out. ``headers`` holds the key: never show it."""
+    """Exactly what goes out. ``headers`` holds the key: never show it.
+
+    ``headers`` may be the same object for many calls, so that a transport prepares it once; ``more`` are the headers of
+    this call alone, none of which is in ``headers``.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    more: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def all_headers(self) -> Mapping[str, str]:
+        """The headers of every call and those of this one."""
+        return {**self.headers, **self.more} if self.more else self.headers
 
     def __repr__(self) -> str:
         return f"WireRequest({self.method} {self.url}, {len(self.body)} bytes)"

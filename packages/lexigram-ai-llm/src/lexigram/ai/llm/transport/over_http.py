@@ -96,6 +96,8 @@ class HttpSender:
         headers, prepared = known.reveal() if known is not None else (None, None)
         if prepared is None or headers is not request.headers:
             prepared = self._prepare(request)
+        if request.more:
+            prepared = prepared.plus(request.more.items())
         kept = self._deadlines
         if kept is not None and kept[0] is timeouts and kept[1] is stream:
             deadlines = kept[2]

@@ -72,7 +72,7 @@ class HttpxSender:
     async def open(self, request: WireRequest, timeouts: Timeouts, *, stream: bool) -> Reply:
         """Send and return the reply's head; see :class:`lexigram.ai.llm.transport.Sender`."""
         url = httpx.URL(request.url)
-        outgoing = httpx.Request(request.method, url, headers=dict(request.headers), content=request.body or None)
+        outgoing = httpx.Request(request.method, url, headers=dict(request.all_headers), content=request.body or None)
         outgoing.extensions["timeout"] = {
             "connect": timeouts.connect,
             "pool": timeouts.total,

@@ -42,12 +42,12 @@ class SigningSender:
         began = clock()
         try:
             async with asyncio.timeout(limit):
-                added = await self._signer.sign(request.method, request.url, request.headers, request.body)
+                added = await self._signer.sign(request.method, request.url, request.all_headers, request.body)
         except TimeoutError:
             raise LLMTimeoutError("no credentials came within the deadline", phase="total", seconds=limit) from None
-        headers = {**request.headers, **{name.lower(): value for name, value in added.items()}}
+        headers = {**request.all_headers, **{name.lower(): value for name, value in added.items()}}
         left = replace(timeouts, total=timeouts.total - (clock() - began)) if timeouts.total is not None else timeouts
-        return await self._sender.open(request._replace(headers=headers), left, stream=stream)
+        return await self._sender.open(request._replace(headers=headers, more={}), left, stream=stream)
 
     async def aclose(self) -> None:
         """Close the sender behind."""
