@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "arch", "types", "docs", "wheels", "tests", "budget"]
+nox.options.sessions = ["lint", "arch", "types", "docs", "wheels", "tests", "load", "budget"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))

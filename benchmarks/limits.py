@@ -2,8 +2,8 @@
 
 ``alone`` asks 2,000 prompts at once of a provider that allows 6,000 a minute and one second of burst: ours told the
 limit, ours learning it from the headers, lm-deluge told. ``shared`` has four processes share 600 requests and 100,000
-tokens a minute over Redis for three minutes, against a provider that keeps a log of which no minute may hold more; one
-of the four is killed on the way. ``quick`` is the same in ten seconds at higher rates. Ends with 1 where ours misses.
+tokens a minute over Redis for three minutes, against a provider that lets no minute see more; one of the four is killed
+on the way. ``quick`` is the same in ten seconds at higher rates. Ends with 1 where ours misses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,18 +69,29 @@ QUICK = Shared(
 )
 
 
-@contextlib.contextmanager
-def provider(about: dict[str, Any]) -> Iterator[str]:
-    """Start a provider and give its address."""
-    command = [sys.executable, str(HERE / "limits_server.py"), json.dumps(about)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+class Provider:
+    """A provider in a process of its own.
+
+    Attributes:
+        base_url: where it answers.
+    """
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        command = [sys.executable, str(HERE / "limits_server.py"), json.dumps(about)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.base_url = self._process.stdout.readline().strip()
+
+    def log(self) -> Log:
+        """End it, and return every request that it saw."""
+        return json.loads(self._process.communicate(timeout=60)[0])
+
+    def __enter__(self) -> Provider:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextlib.contextmanager
@@ -105,12 +115,6 @@ def redis() -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
-
-
-def log_of(address: str) -> Log:
-    """Return every request that the provider saw."""
-    with urllib.request.urlopen(f"{address}/log", timeout=10) as reply:
-        return json.load(reply)
 
 
 def start(python: str, job: dict[str, Any]) -> subprocess.Popen[str]:
@@ -144,9 +148,9 @@ def alone(repeats: int) -> bool:
     found: dict[str, list[list[float]]] = {name: [] for name in rivals}
     for _ in range(repeats):
         for name, (python, job) in rivals.items():
-            with provider(BURSTY) as address:
-                answer = answer_of(start(python, {**job, "prompts": PROMPTS, "base": f"{address}/v1"}), 300)
-                log = log_of(address)
+            with Provider(BURSTY) as provider:
+                answer = answer_of(start(python, {**job, "prompts": PROMPTS, "base": provider.base_url}), 300)
+                log = provider.log()
             accepted = [when for when, _, ok in log if ok]
             allowed = BURSTY["requests"] / 60 * (BURSTY["burst_seconds"] + accepted[-1] - accepted[0])
             refused = len(log) - len(accepted)
@@ -203,11 +207,11 @@ def freed_after(url: str, victim: subprocess.Popen[str]) -> tuple[int, float]:
 def shared(drill: Shared) -> bool:
     """Run a drill of several processes, print what the provider's log says, and return whether it is well."""
     limits = {unit: drill.provider[unit] for unit in ("requests", "tokens") if unit in drill.provider}
-    with redis() as url, provider(drill.provider) as address:
+    with redis() as url, Provider(drill.provider) as provider:
         limiter = {**drill.limiter, "workers": WORKERS, "redis": {"url": url, "lease_seconds": 3.0}}
         job = {
             "who": "lexigram",
-            "base": f"{address}/v1",
+            "base": provider.base_url,
             "resilience": {"limiter": limiter},
             "seconds": drill.seconds,
             "tasks": 10,
@@ -216,7 +220,7 @@ def shared(drill: Shared) -> bool:
         time.sleep(drill.kill)
         held, freed = freed_after(url, workers.pop())
         answers = [answer_of(worker, drill.seconds + 60) for worker in workers]
-        log = log_of(address)
+        log = provider.log()
     begin = log[0][0] + drill.warm_up
     minutes = 2.0 if drill.seconds > 60 else (log[-1][0] - begin) / 60
     steady = [entry for entry in log if begin <= entry[0] < begin + minutes * 60]
