@@ -149,6 +149,10 @@ class FaultServer:
     Args:
         tls: further ports by name, that speak TLS with these contexts.
         voices: wires by the end of the request's path, instead of the known ones.
+        port: number of the plain port; 0 takes a free one.
+
+    Raises:
+        OSError: where the port is taken.
 
     Attributes:
         journal: what it has seen.
@@ -157,10 +161,15 @@ class FaultServer:
     """
 
     def __init__(
-        self, tls: Mapping[str, ssl.SSLContext] | None = None, *, voices: Mapping[str, Voice] | None = None
+        self,
+        tls: Mapping[str, ssl.SSLContext] | None = None,
+        *,
+        voices: Mapping[str, Voice] | None = None,
+        port: int = 0,
     ) -> None:
         self.journal = Journal()
-        self.ports: dict[str, int] = {}
+        self.ports: dict[str, int] = {"plain": port}
+        self._failed: OSError | None = None
         self.voices = VOICES if voices is None else voices
         self._loop = asyncio.new_event_loop()
         self._contexts = dict(tls or {})
@@ -172,6 +181,9 @@ class FaultServer:
         self._thread = threading.Thread(target=self._run, name="fault-server", daemon=True)
         self._thread.start()
         self._ready.wait(10)
+        if self._failed is not None:
+            self._thread.join(5)
+            raise self._failed
 
     def __enter__(self) -> Self:
         return self
@@ -243,10 +255,14 @@ class FaultServer:
     def _run(self) -> None:
         loop = self._loop
         asyncio.set_event_loop(loop)
-        for name in ("plain", *accepting, *self._contexts):
-            loop.run_until_complete(self._open(name))
+        try:
+            for name in ("plain", *accepting, *self._contexts):
+                loop.run_until_complete(self._open(name))
+        except OSError as error:
+            self._failed = error
         self._ready.set()
-        loop.run_forever()
+        if self._failed is None:
+            loop.run_forever()
         for server in self._servers.values():
             server.close()
         tasks = asyncio.all_tasks(loop)
