@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from lexigram.contracts.ai.coerce import coerce_messages
+from lexigram.contracts.ai.coerce import coerce_message, coerce_messages
 from lexigram.contracts.ai.completion import Attempt, Completion, Usage
+from lexigram.contracts.ai.errors import InvalidMessageError
 from lexigram.contracts.ai.jsonform import (
     completion_from_dict,
     completion_to_dict,
@@ -70,3 +71,17 @@ def test_a_missing_or_unknown_field_is_refused() -> None:
         part_from_dict({"type": "tool_result"})
     with pytest.raises(TypeError):
         part_from_dict({"type": "text", "text": "x", "colour": "red"})
+
+
+def test_a_messages_author_survives_json_and_coercion_and_makes_no_message_another() -> None:
+    answer = Completion("Hi", model="m-2026", provider="p", attempts=(Attempt("p", "m", "ok"),))
+    message = answer.message
+    assert message.author == "p:m"
+    assert message_from_dict(message_to_dict(message)).author == "p:m"
+    assert coerce_message(message).author == "p:m"
+    assert coerce_message(message_to_dict(message)).author == "p:m"
+    with pytest.raises(InvalidMessageError, match=r"messages\[0\].author: only an assistant's has one"):
+        coerce_messages([{"role": "user", "content": "Hi", "author": "p:m"}])
+    assert message == ChatMessage("assistant", message.content)
+    assert Completion("Hi", model="m", provider="p").message.author == "p:m"
+    assert Completion("Hi").message.author is None

@@ -47,7 +47,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 OPTIONS: frozenset[str] = frozenset(CompletionOptions.__annotations__)
 _MESSAGE_KEYS = {
     "role", "content", "name", "tool_calls", "tool_call_id", "refusal", "reasoning_content", "reasoning",
-    "function_call", "audio", "annotations",
+    "function_call", "audio", "annotations", "author",
 }  # fmt: skip
 
 _PLAIN_ROLES = ("user", "system", "assistant", "developer")
@@ -114,6 +114,10 @@ def _from_mapping(data: Mapping[str, Any], path: str) -> ChatMessage:
     name = data.get("name")
     if name is not None and not isinstance(name, str):
         raise InvalidMessageError(f"expected text, got {type(name).__name__}", path=f"{path}.name")
+    author = data.get("author")
+    if author is not None and (role != "assistant" or not isinstance(author, str)):
+        what = "only an assistant's has one" if role != "assistant" else f"expected text, got {type(author).__name__}"
+        raise InvalidMessageError(what, path=f"{path}.author")
     if role == "tool":
         return _tool_message(data, path, name)
     if "tool_call_id" in data:
@@ -122,10 +126,10 @@ def _from_mapping(data: Mapping[str, Any], path: str) -> ChatMessage:
         if "content" not in data:
             raise InvalidMessageError("is missing", path=f"{path}.content")
         return ChatMessage(role, _content(data["content"], path), name)
-    return _assistant_message(data, path, name)
+    return _assistant_message(data, path, name, author)
 
 
-def _assistant_message(data: Mapping[str, Any], path: str, name: str | None) -> ChatMessage:
+def _assistant_message(data: Mapping[str, Any], path: str, name: str | None, author: str | None) -> ChatMessage:
     parts: list[Part] = []
     reasoning = data.get("reasoning_content") or data.get("reasoning")
     if reasoning:
@@ -143,10 +147,10 @@ def _assistant_message(data: Mapping[str, Any], path: str, name: str | None) -> 
     if data.get("function_call"):
         parts.append(_tool_call({"id": "", "function": data["function_call"]}, f"{path}.function_call"))
     if len(parts) == 1 and isinstance(parts[0], TextPart) and isinstance(body, str):
-        return ChatMessage("assistant", body, name)
+        return ChatMessage("assistant", body, name, author)
     if not parts and content is None:
         raise InvalidMessageError("an assistant message needs content or tool_calls", path=f"{path}.content")
-    return ChatMessage("assistant", tuple(parts), name)
+    return ChatMessage("assistant", tuple(parts), name, author)
 
 
 def _tool_message(data: Mapping[str, Any], path: str, name: str | None) -> ChatMessage:
