@@ -27,8 +27,8 @@ G_co = TypeVar("G_co")
 class GateCore(Protocol[G]):
     """What decides behind a gate."""
 
-    def wait(self, cost: Cost, now: float) -> float:
-        """Return the seconds until the cost may be taken; 0 now, infinite if only a return can help."""
+    def wait(self, cost: Cost, now: float, waiting: int = 0) -> float:
+        """Return the seconds until the cost may be taken, while so many wait; infinite if only a return can help."""
         ...
 
     def take(self, cost: Cost, now: float) -> G:
@@ -151,7 +151,7 @@ class Gate(Generic[G]):
                 self._remove(head)
                 continue
             try:
-                wait = self.core.wait(head.cost, now)
+                wait = self.core.wait(head.cost, now, self.waiting)
             except ImpossibleError as error:
                 self._remove(head)
                 self._wake(head, error)

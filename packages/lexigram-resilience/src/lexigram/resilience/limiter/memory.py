@@ -104,6 +104,10 @@ class MemoryLimiter:
         """Return whether tokens are counted for the key."""
         return self._door(key)[1].counts_tokens
 
+    def listens(self, key: LimitKey) -> bool:
+        """Return whether a reply's limits may be news for the key: not within milliseconds of the last, with room left."""
+        return self._door(key)[1].listens(self._clock())
+
     def try_acquire(self, key: LimitKey, cost: Cost) -> MemoryLease | None:
         """Return a lease if there is one without waiting.
 

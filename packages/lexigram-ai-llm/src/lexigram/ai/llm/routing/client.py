@@ -352,7 +352,7 @@ async def _begin(client: RequestClientProtocol, request: CompletionRequest) -> _
     stream = client.stream_request(request)
     chunks: list[StreamChunk] = []
     try:
-        while not (chunks and _is_content(chunks[-1])):
+        while not (chunks and chunks[-1].has_content):
             try:
                 chunks.append(await anext(stream))
             except StopAsyncIteration:
@@ -361,16 +361,6 @@ async def _begin(client: RequestClientProtocol, request: CompletionRequest) -> _
         await stream.aclose()
         raise
     return _Opened(chunks, stream)
-
-
-def _is_content(chunk: StreamChunk) -> bool:
-    return bool(
-        chunk.delta
-        or chunk.thinking_delta
-        or chunk.tool_call_delta is not None
-        or chunk.part is not None
-        or chunk.finish_reason is not None
-    )
 
 
 async def _nothing(_: object) -> None:
