@@ -49,7 +49,7 @@ class Deadline:
 
 
 class Guard:
-    """Breaks off what overruns the deadline by more than a grace. One guard serves all tries of a call.
+    """Breaks off what overruns a deadline that begins now by more than a grace. One guard serves all tries of a call.
 
     ``with guard: await …`` watches the running task: it is cancelled when the time has passed, and the block raises
     :class:`LLMTimeoutError`. Between two such blocks nobody is cancelled, and the next one fails at once.
@@ -65,7 +65,7 @@ class Guard:
         self._watch: _Watch | None = None
         if deadline.total is not None:
             loop = asyncio.get_running_loop()
-            self.at = loop.time() + deadline.left() + GRACE
+            self.at = loop.time() + deadline.total + GRACE
             self._watch = watch = _watches.get(loop) or _watches.setdefault(loop, _Watch())
             watch.add(self, loop)
 

@@ -57,7 +57,7 @@ def limits_of(headers: Mapping[str, str]) -> tuple[RateLimit, ...] | Callable[[]
     if around is None:
         return rate_limits(headers)
     lines = around(_LIMITS)
-    return _Unread(lines, headers.get("date", "")) if lines is not None else ()
+    return _Unread(lines, headers) if lines is not None else ()
 
 
 class _Unread:
@@ -65,14 +65,14 @@ class _Unread:
 
     __slots__ = ("_date", "_lines", "_read")
 
-    def __init__(self, lines: Any, date: str) -> None:
+    def __init__(self, lines: Any, head: Any) -> None:
         self._lines = lines
-        self._date = date
+        self._date: bytes = head.find(b"date") or b""
         self._read: tuple[RateLimit, ...] | None = None
 
     def __call__(self) -> tuple[RateLimit, ...]:
         if self._read is None:
-            self._read = rate_limits({**self._lines.having(_LIMITS), "date": self._date})
+            self._read = rate_limits({**self._lines.having(_LIMITS), "date": self._date.decode("latin-1")})
         return self._read
 
 

@@ -301,7 +301,7 @@ class Completion:
         return f"{self.provider}:{self.model}" if self.provider else None
 
 
-_limits: Any = Completion.rate_limits
+_limits: Any = vars(Completion)["rate_limits"]
 
 
 def _rate_limits(completion: Completion) -> tuple[RateLimit, ...]:

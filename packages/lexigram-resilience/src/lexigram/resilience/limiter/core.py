@@ -95,12 +95,15 @@ class LimiterCore:
         Raises:
             ImpossibleError: it never may.
         """
-        longest = max(self.frozen_until - now, 0.0)
+        longest = self.frozen_until - now
+        if longest < 0.0:
+            longest = 0.0
         for window in self.windows:
             price = cost.of(window.unit)
             if price > window.limit:
                 raise ImpossibleError(window.unit, price, window.limit, window.seconds)
-            longest = max(longest, window.delay(price, now))
+            if (delay := window.delay(price, now)) > longest:
+                longest = delay
         for bucket in self.buckets:
             longest = max(longest, bucket.delay(cost.of(bucket.unit), now))
         concurrency = self.allowance.concurrency
@@ -129,7 +132,7 @@ class LimiterCore:
         grant = Grant(cost, now, self._calls, self._tokens)
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)
-            grant.taken.append((window, slot, window.limit - window.own(now), window.total))
+            grant.taken.append((window, slot, window.limit - window.used, window.total))
         for bucket in self.buckets:
             bucket.take(cost.of(bucket.unit), now)
             grant.taken.append((bucket, None, bucket.left(now), bucket.total))

@@ -231,12 +231,15 @@ class LLMRouter(ClientBase):
     def _journey(self, request: CompletionRequest, of: Measured, ask: Ask[T]) -> Journey[T]:
         places = self._places(request, of)[: self._attempts]
         tries = max(len(places), *(place.target.max_attempts for place in places))
+        own, usual = request.timeouts, self.timeouts
+        impatient = own is not None and own.total is not None and usual.total is not None and own.total < usual.total
         return Journey(
             request,
             places,
             of=of,
             ask=ask,
-            timeouts=merged(request.timeouts, self.timeouts) if request.timeouts is not None else self.timeouts,
+            timeouts=merged(own, usual) if own is not None else usual,
+            impatient=impatient,
             tries=self._attempts or tries,
             per_place=self.config.attempts_before_failover,
             reserve=self.config.reserve,
