@@ -249,7 +249,7 @@ class Call:
         if self.lane.latencies is not None:
             self.lane.latencies.add(seconds)
         self.pending = permit.close("ok", self._spent(completion), seconds)
-        return completion if attempts == completion.attempts else replace(completion, attempts=attempts)
+        return completion if attempts is completion.attempts else replace(completion, attempts=attempts)
 
     def heard(self, permit: Permit) -> None:
         """Take in that a stream has begun to answer."""

@@ -110,7 +110,9 @@ class ResilientClient(ClientBase):
                     call.interrupted(permit)
                     raise
                 if isinstance(result, Ok):
-                    return Ok(call.succeeded(permit, result.ok_value))
+                    answer = result.ok_value
+                    completed = call.succeeded(permit, answer)
+                    return result if completed is answer else Ok(completed)
                 wait = call.failed(permit, result.err_value)
                 if wait is None:
                     return Err(call.final(result.err_value))

@@ -31,7 +31,11 @@ class Ledger:
 
     def answered(self, completion: Completion, wait: float, duration: float) -> tuple[Attempt, ...]:
         """Write down a try that succeeded, and return all."""
-        self._write(completion.attempts, "ok", wait, duration, None, completion.usage)
+        told = completion.attempts
+        if told and not wait and not self._attempts:
+            self._attempts = told
+        else:
+            self._write(told, "ok", wait, duration, None, completion.usage)
         return self._attempts
 
     def failed(self, error: LLMError, wait: float, duration: float) -> None:

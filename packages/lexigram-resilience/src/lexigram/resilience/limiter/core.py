@@ -39,13 +39,14 @@ _Keeper: TypeAlias = SlidingWindow | Bucket
 class Grant:
     """What one call took. It is given back once: settled, refunded or undone."""
 
-    __slots__ = ("at", "calls", "cost", "open", "taken", "tokens")
+    __slots__ = ("at", "calls", "cost", "input_tokens", "open", "output_tokens", "taken")
 
-    def __init__(self, cost: Cost, at: float, calls: int, tokens: Cost) -> None:
+    def __init__(self, cost: Cost, at: float, calls: int, input_tokens: int, output_tokens: int) -> None:
         self.cost = cost
         self.at = at
-        self.calls = calls  # granted until then, and their cost
-        self.tokens = tokens
+        self.calls = calls  # granted until then, and what they cost
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
         self.open = True
         self.taken: list[tuple[_Keeper, Any, float, int]] = []  # keeper, slot, left after it, total after it
 
@@ -76,7 +77,7 @@ class LimiterCore:
         self._replies = self._pending = 0
         self._deaf_until = self._thaws_from = self._last = -math.inf
         self._calls = 0
-        self._tokens = Cost()
+        self._input_tokens = self._output_tokens = 0
         self._own_buckets: list[Bucket] = [Bucket(*b) for b in allowance.buckets()]
         self._rebuild()
 
@@ -125,11 +126,9 @@ class LimiterCore:
         """Take what the call costs, and return what was taken."""
         self._calls += 1
         self._last = now
-        if cost.input_tokens or cost.output_tokens:
-            self._tokens = Cost(
-                self._tokens.input_tokens + cost.input_tokens, self._tokens.output_tokens + cost.output_tokens
-            )
-        grant = Grant(cost, now, self._calls, self._tokens)
+        self._input_tokens += cost.input_tokens
+        self._output_tokens += cost.output_tokens
+        grant = Grant(cost, now, self._calls, self._input_tokens, self._output_tokens)
         for window in self.windows:
             slot = window.take(cost.of(window.unit), now)
             grant.taken.append((window, slot, window.limit - window.used, window.total))
@@ -250,7 +249,7 @@ class LimiterCore:
         """Return what is left now if ``remaining`` was when the grant's request arrived, soon after it was let go."""
         since = self._calls - grant.calls
         if unit != "requests":
-            since = self._tokens.of(unit) - grant.tokens.of(unit)
+            since = Cost(self._input_tokens - grant.input_tokens, self._output_tokens - grant.output_tokens).of(unit)
         return int(min(remaining + rate * (now - grant.at), most)) - since
 
     def _see(self, said: RateLimit, seconds: float | None, grant: Grant, now: float) -> None:
