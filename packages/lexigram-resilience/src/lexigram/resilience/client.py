@@ -213,13 +213,11 @@ class ResilientClient(ClientBase):
                     async with begun.stream:
                         for chunk in begun.first:
                             yield chunk
-                        while True:
-                            with guard:
-                                try:
-                                    chunk = await begun.read()
-                                except StopAsyncIteration:
-                                    break
-                            yield chunk
+                        with guard:
+                            async for chunk in begun.rest:
+                                guard.rest()
+                                yield chunk
+                                guard.watch()
                 except LLMError as error:
                     failure = error
                 except BaseException:
@@ -252,22 +250,22 @@ class _Begun:
     Attributes:
         stream: the same.
         first: what was read: chunks without content, and then one with it; without it if there is none.
-        read: reads the next chunk.
+        rest: the chunks after that.
     """
 
-    __slots__ = ("first", "read", "stream")
+    __slots__ = ("first", "rest", "stream")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.first: list[StreamChunk] = []
-        self.read = aiter(stream).__anext__
+        self.rest = aiter(stream)
 
     async def read_first(self) -> Result[_Begun, LLMError]:
         """Read up to the first content, or return why that failed."""
         first = self.first
         try:
             while not (first and first[-1].has_content):
-                first.append(await self.read())
+                first.append(await anext(self.rest))
         except StopAsyncIteration:
             pass
         except LLMError as error:

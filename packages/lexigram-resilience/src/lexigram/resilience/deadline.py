@@ -52,7 +52,11 @@ class Guard:
     """Breaks off what overruns a deadline that begins now by more than a grace. One guard serves all tries of a call.
 
     ``with guard: await …`` watches the running task: it is cancelled when the time has passed, and the block raises
-    :class:`LLMTimeoutError`. Between two such blocks nobody is cancelled, and the next one fails at once.
+    :class:`LLMTimeoutError`. A block that is entered later raises it at once. Where a block hands something out on its
+    way (``yield``), :meth:`rest` before and :meth:`watch` after it keep the guard from whoever has the turn meanwhile.
+
+    Attributes:
+        at: when the time has passed, on the clock of the event loop.
     """
 
     __slots__ = ("_before", "_deadline", "_fired", "_task", "_watch", "at")
@@ -75,19 +79,29 @@ class Guard:
         if self._task is not None:
             self._task.cancel()
 
-    def __enter__(self) -> None:
+    def watch(self) -> None:
+        """Watch the running task from here on.
+
+        Raises:
+            LLMTimeoutError: the time has passed.
+        """
+        if self._fired:
+            raise self._deadline.passed("total")
         self._task = task = asyncio.current_task()
         if task is not None:
             self._before = task.cancelling()
-            if self._fired:
-                task.cancel()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def rest(self) -> bool:
+        """Watch nobody; return whether the guard had broken off what was watched and nobody else had."""
         task, self._task = self._task, None
-        if not self._fired or task is None or task.cancelling() <= self._before:
-            return
-        # The guard's own cancellation is taken back, also where what was watched ended all the same.
-        if task.uncancel() <= self._before and kind is asyncio.CancelledError:
+        # Its own cancellation is taken back, also where what was watched ended all the same.
+        return self._fired and task is not None and task.cancelling() > self._before and task.uncancel() <= self._before
+
+    def __enter__(self) -> None:
+        self.watch()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if self.rest() and kind is asyncio.CancelledError:
             raise self._deadline.passed("total") from None
 
     def close(self) -> None:
