@@ -71,6 +71,20 @@ async def test_known_limits_are_used_in_full_after_a_freeze() -> None:
 
 
 @virtually
+async def test_a_cold_start_does_not_slow_those_who_wait_for_their_turn_down() -> None:
+    limiter = MemoryLimiter(Allowance(concurrency=1), clock=clock)
+
+    async def one() -> None:
+        lease = await limiter.acquire(KEY, Cost(), timeout=math.inf)
+        await asyncio.sleep(0.005)
+        lease.close(Report(Cost()))
+
+    started = clock()
+    await asyncio.gather(*[one() for _ in range(20)])
+    assert clock() - started == pytest.approx(0.1)
+
+
+@virtually
 async def test_who_comes_when_nobody_waits_goes_at_once() -> None:
     limiter = MemoryLimiter(clock=clock)
     (await limiter.acquire(KEY, Cost(), timeout=1.0)).close(Report(Cost(), freeze=1.0))

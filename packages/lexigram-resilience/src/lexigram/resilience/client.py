@@ -125,7 +125,7 @@ class ResilientClient(ClientBase):
                 await call.pending
 
     def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
-        """Return the answer as it is written. It is tried again only as long as no chunk was handed out."""
+        """Return the answer as it is written. It is tried again only until its first content is handed out."""
         relay = _Relay()
         return AsyncStream(self._chunks(request, relay), fold=relay)
 

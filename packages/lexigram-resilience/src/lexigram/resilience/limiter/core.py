@@ -26,7 +26,7 @@ THAW: Final = 1.0
 then half as many, a third, …"""
 _THAWED: Final = 10 * THAW
 _GAP: Final = 0.05
-"""The most seconds between two of them."""
+"""The most seconds between two of them, at first."""
 _HEARING: Final = 0.005
 """Seconds for which replies are not listened to after one that told of nothing but room."""
 _ROOM: Final = 0.75
@@ -119,7 +119,7 @@ class LimiterCore:
     def _thaw(self, waiting: int, now: float) -> float:
         """Return the seconds until the next may go: those who were stopped together do not come back together."""
         since = max(now - self._thaws_from, 0.0)
-        pause = self._last + min(THAW / (waiting * (1.0 + since / THAW)), _GAP) - now
+        pause = self._last + min(THAW / waiting, _GAP) / (1.0 + since / THAW) - now
         return pause if pause > _ROUNDING else 0.0
 
     def take(self, cost: Cost, now: float) -> Grant:
@@ -154,7 +154,7 @@ class LimiterCore:
         if not self._known and request:
             self._replies += 1
             self._known = self._replies > self._pending
-            if self._known:
+            if self._known and self.allowance.concurrency is None:  # else those who wait may wait for that
                 self._thaws_from = max(self._thaws_from, now)
         for window, slot, _, _ in grant.taken:
             reserved = grant.cost.of(window.unit)
