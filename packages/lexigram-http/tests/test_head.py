@@ -208,6 +208,19 @@ def test_a_family_of_headers_is_read_by_a_part_of_its_names_whatever_their_case(
     assert Headers(b"HTTP/1.1 200 limit: yes\r\n").having(b"limit") == {}
 
 
+def test_the_lines_around_a_family_of_headers_tell_the_same_of_it_and_little_else() -> None:
+    first, last = b"date: now\r\nX-Limit-A: 1\r\n", b"\r\nx-LIMIT-b:\t Two \r\nserver: s\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + first + b"other: limit" + last
+    around = Headers(head).around(b"limit")
+    assert around is not None
+    assert around.having(b"limit") == Headers(head).having(b"limit") == {"x-limit-a": "1", "x-limit-b": "Two"}
+    assert (around.find(b"date"), around.find(b"server")) == (None, None)
+    assert Headers(head).around(b"nothing") is None
+    odd = Headers(b"HTTP/1.1 200 limit\r\nlimit: 1\r\n").around(b"limit")
+    assert odd is not None
+    assert odd.having(b"limit") == {"limit": "1"}
+
+
 def test_a_prepared_request_takes_one_calls_own_headers_as_strictly_as_the_others() -> None:
     prepared = Prepared("POST", Origin("http", "h", 80), "/", [("a", "1")])
     more = prepared.plus([("Idempotency-Key", " k1 ")])

@@ -221,6 +221,24 @@ def test_clients_that_fail_together_do_not_come_back_together(hint: float | None
     body()
 
 
+@pytest.mark.parametrize("hint", [None, 1.0, 5.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_clients_of_one_policy_that_fail_together_do_not_come_back_together(hint: float | None, seed: int) -> None:
+    @virtually
+    async def body() -> None:
+        server = Server(lambda number, _: hinted(hint) if number < 100 else "x", 0.2)
+        p = policy(seed, **OFF)
+        started = clock()
+        results = await asyncio.gather(*[p.wrap(server).complete(USER) for _ in range(100)])
+        assert all(r.is_ok() for r in results)
+        retries = [t - started for t in server.times[100:]]
+        assert len(retries) == 100
+        assert min(retries) >= (hint or 0)
+        assert max(Counter(int(t / 0.05) for t in retries).values()) <= 20
+
+    body()
+
+
 @virtually
 async def test_a_hundred_clients_whose_every_try_fails_spread_out() -> None:
     server = Server(lambda *_: ProviderServerError("down", status=503))

@@ -54,6 +54,18 @@ async def test_after_a_failure_the_next_provider_answers_and_the_ledger_tells(fa
     one.assert_finished()
 
 
+@pytest.mark.parametrize(("total", "passed_over"), [(0.5, False), (60.0, True), (None, True)])
+async def test_an_impatient_callers_timeouts_do_not_pass_a_provider_over(
+    total: float | None, passed_over: bool
+) -> None:
+    late = [LLMTimeoutError("late", phase="total") for _ in range(3)]
+    llm = router(FakeLLM(*late, "one", provider="one"), FakeLLM(*["two"] * 4, provider="two"))
+    more: dict[str, Any] = {} if total is None else {"timeouts": total}
+    for _ in range(3):
+        assert (await llm.complete(USER, **more)).unwrap().content == "two"
+    assert (await llm.complete(USER)).unwrap().content == ("two" if passed_over else "one")
+
+
 async def test_a_router_is_a_client_like_any_other() -> None:
     llm = router(FakeLLM(provider="one"))
     assert isinstance(llm, LLMClientProtocol)

@@ -152,6 +152,10 @@ class LimiterProtocol(Protocol):
         """Return whether tokens are counted, so that a call's cost has to be estimated."""
         ...
 
+    def listens(self, key: LimitKey) -> bool:
+        """Return whether what a reply says of the limits may be news now, so that it has to be read and reported."""
+        ...
+
     def try_acquire(self, key: LimitKey, cost: Cost) -> Lease | None:
         """Return a lease if there is one without waiting and without I/O.
 

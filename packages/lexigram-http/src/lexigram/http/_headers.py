@@ -50,6 +50,17 @@ class Headers(Mapping[str, str]):
             start = low.find(key, start)
         return values[0] if len(values) == 1 else b", ".join(values)
 
+    def around(self, fragment: bytes) -> Headers | None:
+        """Returns the lines from the first to the last that hold the fragment, or None: less to keep than the head."""
+        low = self._low
+        if low is None:
+            low = self._low = self._raw.lower()
+        at = low.find(fragment)
+        if at < 0:
+            return None
+        start, end = max(low.rfind(b"\r\n", 0, at), 0), low.find(b"\r\n", low.rfind(fragment)) + 2
+        return Headers(self._raw[start:end])
+
     def having(self, fragment: bytes) -> dict[str, str]:
         """Returns the headers whose name holds the fragment, by lower-case name; the cheap way to read a family."""
         raw, low = self._raw, self._low

@@ -76,11 +76,16 @@ class Breaker:
 
     def check(self) -> CircuitOpenError | None:
         """Return the error if no call may go now, without taking a probe's place."""
+        if self._state == "closed":
+            return None
         with self._lock:
             return self._denied()
 
     def enter(self) -> int | CircuitOpenError:
         """Let a call go, as a probe if half-open, and return what :meth:`leave` is given; or return the error."""
+        era = self._era  # read first: a change in between makes the call one of before it
+        if self._state == "closed":
+            return era
         with self._lock:
             denied = self._denied()
             if denied is not None:

@@ -32,6 +32,9 @@ class RetryBudget:
     def deposit(self) -> None:
         """Pay in for one call."""
         now = self._clock()
+        if self._tokens >= self._config.reserve:
+            self._seen = now  # full: there is nothing to pay in
+            return
         with self._lock:
             earned = max(self._config.ratio, (now - self._seen) * self._config.per_second)
             self._seen = now

@@ -20,7 +20,7 @@ class Slots:
         self.places = places
         self.taken = 0
 
-    def wait(self, cost: Cost, now: float) -> float:
+    def wait(self, cost: Cost, now: float, waiting: int = 0) -> float:
         """Return 0 while a place is free, else infinity: only who leaves can help."""
         return 0.0 if self.taken < self.places else math.inf
 

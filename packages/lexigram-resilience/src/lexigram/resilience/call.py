@@ -104,11 +104,13 @@ class Call:
         request: the call.
         timeouts: its deadlines.
         told: whether the client inside knows the total already, so that the first try may go as it is.
+        usual: the total of calls that name none. Who waits for less learns nothing of the provider when it is over.
         retry: the rules of its retries, instead of the policy's.
     """
 
     __slots__ = (
         "_cost",
+        "_impatient",
         "_policy",
         "_retry",
         "_told",
@@ -132,11 +134,13 @@ class Call:
         timeouts: Timeouts,
         *,
         told: bool,
+        usual: float | None = None,
         retry: RetryConfig | None = None,
     ) -> None:
         self._policy = policy
         self._retry = retry = retry or policy.config.retry
         self._told = told
+        self._impatient = usual is not None and timeouts.total is not None and timeouts.total < usual
         self._unreadable = 0
         self._cost: Cost | None = None
         self.lane = lane
@@ -245,7 +249,7 @@ class Call:
         if self.lane.latencies is not None:
             self.lane.latencies.add(seconds)
         self.pending = permit.close("ok", self._spent(completion), seconds)
-        return completion if attempts == completion.attempts else replace(completion, attempts=attempts)
+        return completion if attempts is completion.attempts else replace(completion, attempts=attempts)
 
     def heard(self, permit: Permit) -> None:
         """Take in that a stream has begun to answer."""
@@ -256,11 +260,13 @@ class Call:
         if completion.cached:
             return _UNDONE
         usage = completion.usage
-        if usage.input_tokens is None and usage.output_tokens is None:
-            return Report(rate_limits=completion.rate_limits)
-        used_in = usage.input_tokens if usage.input_tokens is not None else self.cost.input_tokens
-        used_out = usage.output_tokens if usage.output_tokens is not None else self.cost.output_tokens
-        return Report(Cost(used_in, used_out), rate_limits=completion.rate_limits)
+        used_in, used_out = usage.input_tokens, usage.output_tokens
+        limits = completion.rate_limits if self._policy.limiter.listens(self.lane.key) else ()
+        if used_in is None and used_out is None:
+            return Report(None, True, limits)
+        used_in = used_in if used_in is not None else self.cost.input_tokens
+        used_out = used_out if used_out is not None else self.cost.output_tokens
+        return Report(Cost(used_in, used_out), True, limits)
 
     def settle_failed(self, permit: Permit, error: LLMError) -> None:
         """Write a failed try down, and give back what it held."""
@@ -270,7 +276,10 @@ class Call:
         seconds = policy.clock() - permit.started
         self.ledger.failed(error, self.waited, seconds)
         self.waited = 0.0
-        self.pending = permit.close(outcome_of(error), report_of(error, policy.config.limiter.freeze), seconds)
+        outcome = outcome_of(error)
+        if self._impatient and isinstance(error, LLMTimeoutError) and error.phase == "total":
+            outcome = "ignored"
+        self.pending = permit.close(outcome, report_of(error, policy.config.limiter.freeze), seconds)
 
     def failed(self, permit: Permit, error: LLMError, *, again: bool = True) -> float | None:
         """Settle, and return the seconds until the next try; None if there is none, or may be ``again`` none."""

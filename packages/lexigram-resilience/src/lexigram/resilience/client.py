@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from lexigram.contracts.ai.client import (
     ClientBase,
@@ -26,7 +25,7 @@ from lexigram.contracts.result import Err, Ok, Result
 from lexigram.resilience.call import Call, Permit
 from lexigram.resilience.deadline import Guard
 from lexigram.resilience.ledger import CANCELLED
-from lexigram.resilience.policy import ResiliencePolicy
+from lexigram.resilience.policy import Lane, ResiliencePolicy
 from lexigram.resilience.race import race
 
 __all__ = ["ResilientClient"]
@@ -50,6 +49,7 @@ class ResilientClient(ClientBase):
     def __init__(self, inner: LLMClientProtocol, policy: ResiliencePolicy) -> None:
         self.policy = policy
         self._inner = over_requests(inner)
+        self._lanes: dict[str, Lane] = {}
         retry = policy.config.retry
         # One layer retries: where the client inside does so by itself, this one does not.
         retries = isinstance(self._inner, RetryingClientProtocol)
@@ -93,18 +93,26 @@ class ResilientClient(ClientBase):
         """Return the whole answer, or an ``Err`` that says what failed and every try that was made."""
         call = self._call(request)
         guard = Guard(call.deadline)
+        latencies = call.lane.latencies
         try:
             while True:
                 permit = call.try_admit() or await call.admit()
+                late = latencies.late_after() if latencies is not None else None
                 try:
-                    result, permit = await guard.run(self._ask(call, permit))
+                    with guard:
+                        if late is None:
+                            result = await self._inner.complete_request(call.prepared())
+                        else:
+                            result, permit = await self._hedged(call, permit, late)
                 except LLMError as error:
                     result = Err(error)
                 except BaseException:
                     call.interrupted(permit)
                     raise
                 if isinstance(result, Ok):
-                    return Ok(call.succeeded(permit, result.ok_value))
+                    answer = result.ok_value
+                    completed = call.succeeded(permit, answer)
+                    return result if completed is answer else Ok(completed)
                 wait = call.failed(permit, result.err_value)
                 if wait is None:
                     return Err(call.final(result.err_value))
@@ -113,10 +121,11 @@ class ResilientClient(ClientBase):
             return Err(refused)
         finally:
             guard.close()
-            await _settled(call)
+            if call.pending is not None:
+                await call.pending
 
     def stream_request(self, request: CompletionRequest) -> AsyncStream[StreamChunk, LLMError]:
-        """Return the answer as it is written. It is tried again only as long as no chunk was handed out."""
+        """Return the answer as it is written. It is tried again only until its first content is handed out."""
         relay = _Relay()
         return AsyncStream(self._chunks(request, relay), fold=relay)
 
@@ -132,49 +141,41 @@ class ResilientClient(ClientBase):
 
     def _call(self, request: CompletionRequest) -> Call:
         policy, own, defaults = self.policy, request.timeouts, self.timeouts
+        usual = defaults.total if defaults.total is not None else policy.config.timeout
         timeouts = own or defaults
-        told = timeouts.total is not None
+        told = timeouts.total is not None or usual is None
         if not told:
-            total = defaults.total if defaults.total is not None else policy.config.timeout
-            timeouts = replace(timeouts, total=total)
-            told = total is None
-        lane = policy.lane(self.identity, request.model)
-        return Call(policy, lane, request, timeouts, told=told, retry=self._retry)
+            timeouts = replace(timeouts, total=usual)
+        lane = self._lanes.get(request.model)
+        if lane is None:
+            lane = self._lanes[request.model] = policy.lane(self.identity, request.model)
+        return Call(policy, lane, request, timeouts, told=told, usual=usual, retry=self._retry)
 
-    async def _ask(self, call: Call, permit: Permit) -> tuple[Result[Completion, LLMError], Permit]:
-        request, latencies = call.prepared(), call.lane.latencies
-        late = latencies.late_after() if latencies is not None else None
-        if late is None:
-            return await self._inner.complete_request(request), permit
-
-        async def drop(held: Permit, completion: Completion) -> None:
-            call.succeeded(held, completion)
+    async def _hedged(self, call: Call, permit: Permit, late: float) -> tuple[Result[Completion, LLMError], Permit]:
+        request = call.prepared()
 
         def ask() -> Coroutine[Any, Any, Result[Completion, LLMError]]:
             return self._inner.complete_request(request)
 
+        async def drop(held: Permit, completion: Completion) -> None:
+            call.succeeded(held, completion)
+
         return await race(call, permit, late=late, ask=ask, hedge=lambda: self._hedge(call), drop=drop)
 
-    async def _begun(self, call: Call, permit: Permit, late: float) -> tuple[Result[_Begun, LLMError], Permit]:
-        """Return a stream that has given its first chunk, and its permit: the faster of one or two."""
-        request = call.prepared()
+    async def _begin(self, call: Call, permit: Permit) -> tuple[Result[_Begun, LLMError], Permit]:
+        """Return a stream that has begun to answer, and its permit: the faster of one or two."""
+        request, first_chunks = call.prepared(), call.lane.first_chunks
+        late = first_chunks.late_after() if first_chunks is not None else None
 
-        async def ask() -> Result[_Begun, LLMError]:
-            stream = self._inner.stream_request(request)
-            try:
-                return Ok(_Begun(stream, await anext(stream)))
-            except StopAsyncIteration:
-                return Ok(_Begun(stream, None))
-            except LLMError as error:
-                return Err(error)
-            except BaseException:
-                await stream.aclose()
-                raise
+        def ask() -> Coroutine[Any, Any, Result[_Begun, LLMError]]:
+            return _Begun(self._inner.stream_request(request)).read_first()
 
         async def drop(held: Permit, begun: _Begun) -> None:
             call.interrupted(held)
             await begun.stream.aclose()
 
+        if late is None:
+            return await ask(), permit
         return await race(call, permit, late=late, ask=ask, hedge=lambda: self._hedge(call), drop=drop)
 
     def _hedge(self, call: Call) -> Permit | None:
@@ -195,88 +196,84 @@ class ResilientClient(ClientBase):
     async def _chunks(self, request: CompletionRequest, relay: _Relay) -> AsyncGenerator[StreamChunk, None]:
         call = self._call(request)
         guard = Guard(call.deadline)
-        first_chunks = call.lane.first_chunks
         try:
             while True:
                 permit = call.try_admit() or await call.admit()
-                stream: Stream | None = None
-                handed_out = False
+                begun: _Begun | None = None
+                relay.follow(call, permit)
                 try:
-                    try:
-                        late = first_chunks.late_after() if first_chunks is not None else None
-                        if late is None:
-                            stream = self._inner.stream_request(call.prepared())
-                            relay.follow(stream, call, permit)
-                            step = aiter(stream).__anext__
-                        else:
-                            begun, permit = await guard.run(self._begun(call, permit, late))
-                            if isinstance(begun, Err):
-                                raise begun.err_value
-                            stream, first = begun.unwrap()
-                            relay.follow(stream, call, permit)
-                            step = stream.__anext__
-                            if first is not None:
-                                handed_out = True
-                                call.heard(permit)
-                                yield first
-                        while True:
-                            if guard.fired:
-                                guard.begin()
-                            else:
-                                guard.task = task = asyncio.current_task()
-                                guard.before = task.cancelling() if task is not None else 0
-                            try:
-                                chunk = await step()
-                            except StopAsyncIteration:
-                                break
-                            except asyncio.CancelledError:
-                                overran = guard.overran()
-                                if overran is None:
-                                    raise
-                                raise overran from None
-                            finally:
-                                if guard.fired:
-                                    guard.end()
-                                else:
-                                    guard.task = None
-                            if not handed_out:
-                                handed_out = True
-                                if first_chunks is not None:
-                                    call.heard(permit)
+                    with guard:
+                        opened, permit = await self._begin(call, permit)
+                    if isinstance(opened, Err):
+                        raise opened.err_value
+                    begun = opened.ok_value
+                    if begun.first:
+                        call.heard(permit)
+                    relay.follow(call, permit, begun.stream)
+                    async with begun.stream:
+                        for chunk in begun.first:
                             yield chunk
-                    finally:
-                        if stream is not None:
-                            await stream.aclose()
+                        with guard:
+                            async for chunk in begun.rest:
+                                guard.rest()
+                                yield chunk
+                                guard.watch()
                 except LLMError as error:
                     failure = error
                 except BaseException:
-                    self._broken_off(call, permit, stream)
+                    self._broken_off(call, permit, begun)
                     raise
                 else:
-                    call.succeeded(permit, stream.so_far or Completion())
+                    call.succeeded(permit, begun.stream.so_far or Completion())
                     return
-                wait = call.failed(permit, failure, again=not handed_out)
+                wait = call.failed(permit, failure, again=begun is None)
                 if wait is None:
                     raise call.final(failure)
                 await call.pause(wait)
         finally:
             guard.close()
-            await _settled(call)
+            if call.pending is not None:
+                await call.pending
 
-    def _broken_off(self, call: Call, permit: Permit, stream: Stream | None) -> None:
+    def _broken_off(self, call: Call, permit: Permit, begun: _Begun | None) -> None:
         """Settle a stream that its consumer left: complete if its end had been seen, else unknown."""
-        outcome = stream.outcome if stream is not None else None
+        outcome = begun.stream.outcome if begun is not None else None
         if isinstance(outcome, Ok):
             call.succeeded(permit, outcome.ok_value)
         else:
             call.interrupted(permit)
 
 
-class _Begun(NamedTuple):
-    """A stream, and its first chunk; None if it is empty."""
+class _Begun:
+    """A stream that is read up to its first content, for until then nothing of it is handed out.
 
-    stream: Stream
-    first: StreamChunk | None
+    Attributes:
+        stream: the same.
+        first: what was read: chunks without content, and then one with it; without it if there is none.
+        rest: the chunks after that.
+    """
+
+    __slots__ = ("first", "rest", "stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.first: list[StreamChunk] = []
+        self.rest = aiter(stream)
+
+    async def read_first(self) -> Result[_Begun, LLMError]:
+        """Read up to the first content, or return why that failed."""
+        first = self.first
+        try:
+            while not (first and first[-1].has_content):
+                first.append(await anext(self.rest))
+        except StopAsyncIteration:
+            pass
+        except LLMError as error:
+            return Err(error)
+        except BaseException:
+            await self.stream.aclose()
+            raise
+        return Ok(self)
 
 
 class _Relay:
@@ -285,12 +282,12 @@ class _Relay:
     __slots__ = ("_call", "_permit", "_stream")
 
     def __init__(self) -> None:
-        self._stream: AsyncStream[StreamChunk, Any] | None = None
+        self._stream: Stream | None = None
         self._call: Call | None = None
         self._permit: Permit | None = None
 
-    def follow(self, stream: AsyncStream[StreamChunk, Any], call: Call, permit: Permit) -> None:
-        self._stream, self._call, self._permit = stream, call, permit
+    def follow(self, call: Call, permit: Permit, stream: Stream | None = None) -> None:
+        self._call, self._permit, self._stream = call, permit, stream
 
     @property
     def finished(self) -> bool:
@@ -310,9 +307,3 @@ class _Relay:
         usage = answer.usage if done else UNKNOWN_USAGE
         attempts = self._call.attempts_if(self._permit, "ok" if done else CANCELLED, usage)
         return replace(answer, attempts=attempts)
-
-
-async def _settled(call: Call) -> None:
-    """Wait until a shared limiter knows the end; if that is cancelled too, it is told all the same."""
-    if call.pending is not None:
-        await call.pending

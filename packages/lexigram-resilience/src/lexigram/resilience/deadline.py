@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
 
 from lexigram.contracts.ai.errors import LLMTimeoutError, TimeoutPhase
 from lexigram.contracts.ai.request import Timeouts
@@ -14,8 +15,6 @@ __all__ = ["Deadline", "Guard"]
 
 GRACE: Final = 0.25
 """Seconds that the client inside gets to say itself which of its deadlines passed."""
-
-T = TypeVar("T")
 
 _SAID: Final[dict[str, str]] = {
     "limiter": "no permit was free within the deadline",
@@ -50,75 +49,97 @@ class Deadline:
 
 
 class Guard:
-    """Breaks off what overruns the deadline by more than a grace. One timer serves a whole stream.
+    """Breaks off what overruns a deadline that begins now by more than a grace. One guard serves all tries of a call.
 
-    It cancels the task that is between :meth:`begin` and :meth:`end` when the timer fires. Between two chunks nobody is
-    cancelled, and the next step fails at once.
+    ``with guard: await …`` watches the running task: it is cancelled when the time has passed, and the block raises
+    :class:`LLMTimeoutError`. A block that is entered later raises it at once. Where a block hands something out on its
+    way (``yield``), :meth:`rest` before and :meth:`watch` after it keep the guard from whoever has the turn meanwhile.
 
     Attributes:
-        fired: whether the deadline has passed.
-        task, before: the task that is watched, and its count of cancellations. A stream sets them itself for each chunk
-            as long as nothing has fired, which saves it two calls.
+        at: when the time has passed, on the clock of the event loop.
     """
 
-    __slots__ = ("_deadline", "_timer", "before", "fired", "task")
+    __slots__ = ("_before", "_deadline", "_fired", "_task", "_watch", "at")
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
-        self.fired = False
-        self.before = 0
-        self.task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._fired = False
+        self._before = 0
+        self._task: asyncio.Task[Any] | None = None
+        self._watch: _Watch | None = None
         if deadline.total is not None:
-            self._timer = asyncio.get_running_loop().call_later(deadline.left() + GRACE, self._fire)
+            loop = asyncio.get_running_loop()
+            self.at = loop.time() + deadline.total + GRACE
+            self._watch = watch = _watches.get(loop) or _watches.setdefault(loop, _Watch())
+            watch.add(self, loop)
 
-    def _fire(self) -> None:
-        self.fired = True
-        if self.task is not None:
-            self.task.cancel()
+    def fire(self) -> None:
+        """Break off what is watched: the time has passed."""
+        self._fired = True
+        if self._task is not None:
+            self._task.cancel()
 
-    def begin(self) -> None:
-        """Watch the running task from here on."""
-        if self._timer is None:
-            return
-        task = self.task = asyncio.current_task()
-        if task is not None:
-            self.before = task.cancelling()
-            if self.fired:
-                task.cancel()
-
-    def overran(self) -> LLMTimeoutError | None:
-        """Return the error if a cancellation that was just caught is the guard's own, and take it back."""
-        task, self.task = self.task, None
-        if self.fired and task is not None and task.uncancel() <= self.before:
-            return self._deadline.passed("total")
-        return None
-
-    def end(self) -> None:
-        """Watch no longer."""
-        task, self.task = self.task, None
-        if self.fired and task is not None and task.cancelling() > self.before:
-            task.uncancel()  # what was watched ended all the same
-
-    async def run(self, work: Awaitable[T]) -> T:
-        """Return what the work gives.
+    def watch(self) -> None:
+        """Watch the running task from here on.
 
         Raises:
-            LLMTimeoutError: it overran the deadline.
+            LLMTimeoutError: the time has passed.
         """
-        self.begin()
-        try:
-            return await work
-        except asyncio.CancelledError:
-            error = self.overran()
-            if error is None:
-                raise
-            raise error from None
-        finally:
-            self.end()
+        if self._fired:
+            raise self._deadline.passed("total")
+        self._task = task = asyncio.current_task()
+        if task is not None:
+            self._before = task.cancelling()
+
+    def rest(self) -> bool:
+        """Watch nobody; return whether the guard had broken off what was watched and nobody else had."""
+        task, self._task = self._task, None
+        # Its own cancellation is taken back, also where what was watched ended all the same.
+        return self._fired and task is not None and task.cancelling() > self._before and task.uncancel() <= self._before
+
+    def __enter__(self) -> None:
+        self.watch()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if self.rest() and kind is asyncio.CancelledError:
+            raise self._deadline.passed("total") from None
 
     def close(self) -> None:
-        """Stop the timer. Safe to call again."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Watch for the deadline no longer. Safe to call again."""
+        if self._watch is not None:
+            self._watch.guards.discard(self)
+
+
+class _Watch:
+    """The guards of one event loop, and when it looks for those whose time has passed: one timer serves them all.
+
+    It must not hold the loop, which is its key.
+    """
+
+    __slots__ = ("_looks_at", "guards")
+
+    def __init__(self) -> None:
+        self.guards: set[Guard] = set()
+        self._looks_at = math.inf
+
+    def add(self, guard: Guard, loop: asyncio.AbstractEventLoop) -> None:
+        self.guards.add(guard)
+        if guard.at < self._looks_at:
+            self._look_at(guard.at, loop)
+
+    def _look_at(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        self._looks_at = when
+        loop.call_at(when, self._look, when)
+
+    def _look(self, when: float) -> None:
+        if when != self._looks_at:
+            return  # it was found since that something earlier is due
+        self._looks_at = math.inf
+        for guard in [guard for guard in self.guards if guard.at <= when]:
+            self.guards.discard(guard)
+            guard.fire()
+        if self.guards:
+            self._look_at(min(guard.at for guard in self.guards), asyncio.get_running_loop())
+
+
+_watches = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch]()

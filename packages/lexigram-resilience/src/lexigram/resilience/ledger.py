@@ -22,17 +22,21 @@ class Ledger:
     def __init__(self, provider: str, model: str) -> None:
         self._provider = provider
         self._model = model
-        self._attempts: list[Attempt] = []
+        self._attempts: tuple[Attempt, ...] = ()
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Every try so far."""
-        return tuple(self._attempts)
+        return self._attempts
 
     def answered(self, completion: Completion, wait: float, duration: float) -> tuple[Attempt, ...]:
         """Write down a try that succeeded, and return all."""
-        self._write(completion.attempts, "ok", wait, duration, None, completion.usage)
-        return tuple(self._attempts)
+        told = completion.attempts
+        if told and not wait and not self._attempts:
+            self._attempts = told
+        else:
+            self._write(told, "ok", wait, duration, None, completion.usage)
+        return self._attempts
 
     def failed(self, error: LLMError, wait: float, duration: float) -> None:
         """Write down a try that failed. What it used is unknown, for no whole answer tells it."""
@@ -54,5 +58,6 @@ class Ledger:
         if not told:
             told = (Attempt(self._provider, self._model, outcome, 0.0, retry_after, duration, usage),)
         # The client inside knows best what it did; what was waited before it, it cannot know.
-        self._attempts.append(replace(told[0], wait=told[0].wait + wait) if wait else told[0])
-        self._attempts.extend(told[1:])
+        if wait:
+            told = (replace(told[0], wait=told[0].wait + wait), *told[1:])
+        self._attempts = (*self._attempts, *told) if self._attempts else told

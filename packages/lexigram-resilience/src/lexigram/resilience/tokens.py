@@ -28,7 +28,9 @@ def estimate(request: CompletionRequest, *, output_tokens: int, counter: TokenCo
     if counter is not None:
         input_tokens = counter.count_messages(request.messages, request.tools or None).tokens
     else:
-        input_tokens = sum(PER_MESSAGE + _content(m.content) for m in request.messages) + _tools(request)
+        input_tokens = _tools(request) if request.tools else 0
+        for message in request.messages:
+            input_tokens += PER_MESSAGE + _content(message.content)
     return Cost(input_tokens, request.max_tokens or output_tokens)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from lexigram.ai.llm.transport import Reply
 from lexigram.contracts.ai.completion import RateLimit
@@ -16,6 +16,8 @@ from lexigram.contracts.wire.limits import rate_limits
 __all__ = ["check_headers", "cut", "drain", "limits_of", "merged", "truncated", "unreadable", "within"]
 
 T = TypeVar("T")
+
+_LIMITS: Final = b"ratelimit"
 
 
 async def within(work: Coroutine[Any, Any, T], seconds: float) -> T | None:
@@ -49,13 +51,29 @@ def cut(error: LLMError) -> LLMError:
     return truncated(f": {error.message}") if reason in ("truncated", "reset", "closed") and error.retryable else error
 
 
-def limits_of(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:
-    """Read the limits where there are any; most heads are asked one question of bytes and no more."""
-    having = getattr(headers, "having", None)
-    if having is None:
+def limits_of(headers: Mapping[str, str]) -> tuple[RateLimit, ...] | Callable[[], tuple[RateLimit, ...]]:
+    """Return the limits that a head tells, or what reads them when somebody asks: of most replies nobody does."""
+    around = getattr(headers, "around", None)
+    if around is None:
         return rate_limits(headers)
-    found = having(b"ratelimit")
-    return rate_limits({**found, "date": headers.get("date", "")}) if found else ()
+    lines = around(_LIMITS)
+    return _Unread(lines, headers) if lines is not None else ()
+
+
+class _Unread:
+    """The lines of a head that tell limits; called, it reads them, once."""
+
+    __slots__ = ("_date", "_lines", "_read")
+
+    def __init__(self, lines: Any, head: Any) -> None:
+        self._lines = lines
+        self._date: bytes = head.find(b"date") or b""
+        self._read: tuple[RateLimit, ...] | None = None
+
+    def __call__(self) -> tuple[RateLimit, ...]:
+        if self._read is None:
+            self._read = rate_limits({**self._lines.having(_LIMITS), "date": self._date.decode("latin-1")})
+        return self._read
 
 
 def unreadable(error: Exception) -> DecodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -175,6 +175,17 @@ class StreamChunk:
         return bool(self.thinking_delta) and not self.delta
 
     @property
+    def has_content(self) -> bool:
+        """Whether it carries any of the answer, or its end; not where it only says who answers, or what was used."""
+        return bool(
+            self.delta
+            or self.thinking_delta
+            or self.tool_call_delta is not None
+            or self.part is not None
+            or self.finish_reason is not None
+        )
+
+    @property
     def content(self) -> str:
         """The same as ``delta``."""
         return self.delta
@@ -288,3 +299,15 @@ class Completion:
             if attempt.outcome == "ok":
                 return f"{attempt.provider}:{attempt.model}"
         return f"{self.provider}:{self.model}" if self.provider else None
+
+
+_limits: Any = vars(Completion)["rate_limits"]
+
+
+def _rate_limits(completion: Completion) -> tuple[RateLimit, ...]:
+    kept: tuple[RateLimit, ...] | Callable[[], tuple[RateLimit, ...]] = _limits.__get__(completion)
+    return kept if isinstance(kept, tuple) else kept()
+
+
+# An engine may put a function in place of the tuple, for most replies' limits are never read.
+Completion.rate_limits = property(_rate_limits, _limits.__set__)  # type: ignore[assignment,misc]

@@ -5,9 +5,9 @@ The fold of a stream and the whole-body decoding of the same answer give the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lexigram.contracts.ai.coerce import make_tool_call
 from lexigram.contracts.ai.completion import (
@@ -193,7 +193,7 @@ class CompletionFold:
         self.id: str | None = None
         self.request_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
-        self.rate_limits: tuple[RateLimit, ...] = ()
+        self.rate_limits: tuple[RateLimit, ...] | Callable[[], tuple[RateLimit, ...]] = ()
         self.usage: Usage = UNKNOWN_USAGE
         self._first = _Choice()
         self._choices: dict[int, _Choice] = {0: self._first}
@@ -257,7 +257,7 @@ class CompletionFold:
             request_id=self.request_id,
             attempts=self.attempts,
             logprobs=tuple(choice.logprobs),
-            rate_limits=self.rate_limits,
+            rate_limits=cast("tuple[RateLimit, ...]", self.rate_limits),
         )
 
 

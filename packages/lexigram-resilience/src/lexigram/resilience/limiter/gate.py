@@ -13,13 +13,14 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from lexigram.resilience.limiter.core import Cost, ImpossibleError
 
 __all__ = ["Gate", "GateCore"]
 
 G = TypeVar("G")
+P = ParamSpec("P")
 R = TypeVar("R")
 G_co = TypeVar("G_co")
 
@@ -27,8 +28,8 @@ G_co = TypeVar("G_co")
 class GateCore(Protocol[G]):
     """What decides behind a gate."""
 
-    def wait(self, cost: Cost, now: float) -> float:
-        """Return the seconds until the cost may be taken; 0 now, infinite if only a return can help."""
+    def wait(self, cost: Cost, now: float, waiting: int = 0) -> float:
+        """Return the seconds until the cost may be taken, while so many wait; infinite if only a return can help."""
         ...
 
     def take(self, cost: Cost, now: float) -> G:
@@ -116,10 +117,10 @@ class Gate(Generic[G]):
             raise RuntimeError("a waiter was woken without a permit")
         return waiter.grant
 
-    def use(self, work: Callable[[float], R]) -> R:
-        """Run ``work(now)`` under the lock, then let in whoever may go."""
+    def use(self, work: Callable[Concatenate[float, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work(now, …)`` under the lock, then let in whoever may go."""
         with self._lock:
-            result = work(self._clock())
+            result = work(self._clock(), *args, **kwargs)
             if self.waiting:
                 self._pump()
             return result
@@ -151,7 +152,7 @@ class Gate(Generic[G]):
                 self._remove(head)
                 continue
             try:
-                wait = self.core.wait(head.cost, now)
+                wait = self.core.wait(head.cost, now, self.waiting)
             except ImpossibleError as error:
                 self._remove(head)
                 self._wake(head, error)

@@ -42,19 +42,19 @@ class MemoryLease:
 
     def close(self, report: Report) -> asyncio.Future[None] | None:
         """Give it back; the second time nothing happens."""
-        core, grant = self._core, self._grant
-
-        def give_back(now: float) -> None:
-            if not grant.open:
-                return
-            if report.rate_limits:
-                core.learn(report.rate_limits, grant, now)
-            if report.freeze is not None:
-                core.freeze(report.freeze, now)
-            core.settle(grant, report.used, now, request=report.request)
-
-        self._gate.use(give_back)
+        if self._grant.open:
+            self._gate.use(self._give_back, report)
         return None
+
+    def _give_back(self, now: float, report: Report) -> None:
+        core, grant = self._core, self._grant
+        if not grant.open:
+            return
+        if report.rate_limits:
+            core.learn(report.rate_limits, grant, now)
+        if report.freeze is not None:
+            core.freeze(report.freeze, now)
+        core.settle(grant, report.used, now, request=report.request)
 
 
 class MemoryLimiter:
@@ -103,6 +103,10 @@ class MemoryLimiter:
     def counts_tokens(self, key: LimitKey) -> bool:
         """Return whether tokens are counted for the key."""
         return self._door(key)[1].counts_tokens
+
+    def listens(self, key: LimitKey) -> bool:
+        """Return whether a reply's limits may be news: not milliseconds after one that told of room."""
+        return self._door(key)[1].listens(self._clock())
 
     def try_acquire(self, key: LimitKey, cost: Cost) -> MemoryLease | None:
         """Return a lease if there is one without waiting.

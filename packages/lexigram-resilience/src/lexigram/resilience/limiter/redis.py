@@ -166,6 +166,10 @@ class RedisLimiter:
         """Return whether tokens are counted for the key."""
         return key in self._learnt_tokens or any(u != "requests" for u, _, _ in self._allowances.of(key).windows())
 
+    def listens(self, key: LimitKey) -> bool:
+        """Return whether to learn at all: what this process knows, the others may not."""
+        return self._learn
+
     def try_acquire(self, key: LimitKey, cost: Cost) -> Lease | None:
         """Return None: a lease takes a question to Redis."""
         return None

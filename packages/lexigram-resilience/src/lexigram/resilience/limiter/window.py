@@ -39,35 +39,33 @@ class SlidingWindow:
         seconds: the span.
 
     Attributes:
+        span: the seconds for which something counts.
         total: everything ever taken, for telling what was taken since a moment.
+        used: what was taken here within the span that ended when it was last asked.
         foreign: how much others seem to have taken of the same limit; it wears off over a span.
     """
 
-    __slots__ = ("_foreign_at", "_slots", "_used", "foreign", "limit", "seconds", "total", "unit")
+    __slots__ = ("_foreign_at", "_slots", "foreign", "limit", "seconds", "span", "total", "unit", "used")
 
     def __init__(self, unit: RateUnit, limit: int, seconds: float) -> None:
         self.unit: RateUnit = unit
         self.limit = limit
         self.seconds = seconds
+        self.span = seconds * (1.0 + SLACK)
         self.total = 0
         self.foreign = 0.0
         self._foreign_at = 0.0
-        self._used = 0
+        self.used = 0
         self._slots: deque[Slot] = deque()
-
-    @property
-    def span(self) -> float:
-        """The seconds for which something counts."""
-        return self.seconds * (1.0 + SLACK)
 
     def own(self, now: float) -> int:
         """Return what was taken here within the last span."""
-        span, slots = self.span, self._slots
-        while slots and slots[0].last + span <= now:
+        slots = self._slots
+        while slots and slots[0].last + self.span <= now:
             slot = slots.popleft()
             slot.gone = True
-            self._used -= slot.taken
-        return self._used
+            self.used -= slot.taken
+        return self.used
 
     def others(self, now: float) -> float:
         """Return what others seem to have taken, as far as it has not worn off."""
@@ -79,7 +77,9 @@ class SlidingWindow:
 
     def delay(self, cost: int, now: float) -> float:
         """Return the seconds until ``cost`` fits; 0 if it fits now. ``cost`` is at most the limit."""
-        over = self.own(now) + self.others(now) + cost - self.limit
+        over: float = self.own(now) + cost - self.limit
+        if self.foreign:
+            over += self.others(now)
         if over <= 0:
             return 0.0
         rate = self.limit / self.seconds
@@ -103,7 +103,7 @@ class SlidingWindow:
             slot = Slot(max(now, slots[-1].last) if slots else now)
             slots.append(slot)
         slot.taken += cost
-        self._used += cost
+        self.used += cost
         self.total += cost
         return slot
 
@@ -113,7 +113,7 @@ class SlidingWindow:
             self.take(used - reserved, now)
         elif not slot.gone:
             slot.taken -= reserved - used
-            self._used -= reserved - used
+            self.used -= reserved - used
 
     def see(self, remaining: int, before: float, since: int, now: float) -> None:
         """Learn from a reply that ``remaining`` was left.

@@ -231,12 +231,15 @@ class LLMRouter(ClientBase):
     def _journey(self, request: CompletionRequest, of: Measured, ask: Ask[T]) -> Journey[T]:
         places = self._places(request, of)[: self._attempts]
         tries = max(len(places), *(place.target.max_attempts for place in places))
+        own, usual = request.timeouts, self.timeouts
+        impatient = own is not None and own.total is not None and usual.total is not None and own.total < usual.total
         return Journey(
             request,
             places,
             of=of,
             ask=ask,
-            timeouts=merged(request.timeouts, self.timeouts) if request.timeouts is not None else self.timeouts,
+            timeouts=merged(own, usual) if own is not None else usual,
+            impatient=impatient,
             tries=self._attempts or tries,
             per_place=self.config.attempts_before_failover,
             reserve=self.config.reserve,
@@ -352,7 +355,7 @@ async def _begin(client: RequestClientProtocol, request: CompletionRequest) -> _
     stream = client.stream_request(request)
     chunks: list[StreamChunk] = []
     try:
-        while not (chunks and _is_content(chunks[-1])):
+        while not (chunks and chunks[-1].has_content):
             try:
                 chunks.append(await anext(stream))
             except StopAsyncIteration:
@@ -361,16 +364,6 @@ async def _begin(client: RequestClientProtocol, request: CompletionRequest) -> _
         await stream.aclose()
         raise
     return _Opened(chunks, stream)
-
-
-def _is_content(chunk: StreamChunk) -> bool:
-    return bool(
-        chunk.delta
-        or chunk.thinking_delta
-        or chunk.tool_call_delta is not None
-        or chunk.part is not None
-        or chunk.finish_reason is not None
-    )
 
 
 async def _nothing(_: object) -> None:

@@ -45,6 +45,7 @@ class Journey(Generic[T]):
         of: what is measured.
         ask: asks one client.
         timeouts: the call's deadlines.
+        impatient: whether the call waits for less than calls usually do, so that its end says nothing of a place.
         tries: of the call, over all places; at least one for each.
         per_place: tries at one place before the next untried one is asked.
         reserve: share of the total that is kept for each place not asked yet.
@@ -64,6 +65,7 @@ class Journey(Generic[T]):
         of: Measured,
         ask: Ask[T],
         timeouts: Timeouts,
+        impatient: bool = False,
         tries: int,
         per_place: int,
         reserve: float,
@@ -77,6 +79,7 @@ class Journey(Generic[T]):
         self._of: Measured = of
         self._ask_client = ask
         self._timeouts = timeouts
+        self._impatient = impatient
         self._reserve = reserve
         self._per_place = per_place
         self._cooldown = cooldown
@@ -161,7 +164,7 @@ class Journey(Generic[T]):
     def broke(self, error: LLMError) -> LLMError:
         """Return the error of an answer that broke off after it had begun, with the whole ledger."""
         if self.answered is not None:
-            self.answered.target.failed(self.answered.model, error, self._clock(), self._cooldown)
+            self._take_down(self.answered, error)
         error.attempts = (*self.attempts, *error.attempts)
         return error
 
@@ -173,8 +176,13 @@ class Journey(Generic[T]):
         self.attempts = (*self.attempts, *made)
         error.provider = error.provider or place.target.provider
         error.model = error.model or model or None
-        place.target.failed(place.model, error, self._clock(), self._cooldown)
+        self._take_down(place, error)
         self._errors.append(error)
+
+    def _take_down(self, place: Place, error: LLMError) -> None:
+        if self._impatient and isinstance(error, LLMTimeoutError) and error.phase == "total":
+            return
+        place.target.failed(place.model, error, self._clock(), self._cooldown)
 
     def _named(self, place: Place) -> str:
         return place.model or place.target.model
