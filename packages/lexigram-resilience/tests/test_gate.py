@@ -1,0 +1,81 @@
+"""The queue's exits: who leaves with a permit gives all of it back, a fork begins anew, named limits are for the named."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+
+import pytest
+from virtual import clock, virtually
+
+from lexigram.resilience import Allowance, LimitKey, MemoryLimiter
+from lexigram.resilience.limiter import Cost, Report
+from lexigram.resilience.limiter.core import LimiterCore
+from lexigram.resilience.limiter.gate import Gate
+
+KEY = LimitKey("acme", "m", "k")
+
+
+@virtually
+async def test_who_is_cancelled_in_the_tick_of_the_permit_has_spent_neither_a_request_nor_tokens() -> None:
+    lim = MemoryLimiter(Allowance(concurrency=1, requests_per_minute=2, tokens_per_minute=100), clock=clock)
+    first = await lim.acquire(KEY, Cost(10), timeout=1)
+    second = asyncio.create_task(lim.acquire(KEY, Cost(90), timeout=math.inf))
+    await asyncio.sleep(1)
+    first.close(Report(Cost(10)))
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert lim.try_acquire(KEY, Cost(90)) is not None
+
+
+@virtually
+async def test_after_a_fork_the_queue_works_as_a_new_one() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=1))
+    gate = Gate(core, clock)
+    await gate.enter(Cost())
+    lost = asyncio.create_task(gate.enter(Cost()))
+    await asyncio.sleep(0)
+    gate.reset()
+    assert gate.waiting == 0
+    started = clock()
+    await gate.enter(Cost(), timeout=100)
+    assert clock() - started == pytest.approx(60.3)
+    lost.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await lost
+    assert gate.waiting == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_child_holds_none_of_its_parents_permits() -> None:
+    lim = MemoryLimiter(Allowance(concurrency=1))
+    held = lim.try_acquire(KEY, Cost())
+    child = os.fork()
+    if not child:
+        try:
+            free = lim.in_flight(KEY) == 0 and lim.try_acquire(KEY, Cost()) is not None
+        except BaseException:
+            free = False
+        os._exit(0 if free else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert held is not None
+    assert lim.in_flight(KEY) == 1
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_changed_limits_are_for_the_named_provider_and_model_and_the_most_specific_holds(seen_before: bool) -> None:
+    lim = MemoryLimiter(Allowance(concurrency=1))
+    keys = [LimitKey(provider, model) for provider in ("a", "b") for model in ("x", "y")]
+    if seen_before:
+        assert [lim.in_flight(key) for key in keys] == [0, 0, 0, 0]
+    lim.set_allowance(Allowance(concurrency=2), provider="a")
+    lim.set_allowance(Allowance(concurrency=3), model="x")
+    lim.set_allowance(Allowance(concurrency=4), provider="b", model="x")
+
+    def most(key: LimitKey) -> int:
+        return sum(lim.try_acquire(key, Cost()) is not None for _ in range(10))
+
+    assert [most(key) for key in keys] == [2, 2, 4, 1]
