@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
+import threading
+import time
 
 import pytest
 from virtual import clock, virtually
@@ -28,6 +31,85 @@ async def test_who_is_cancelled_in_the_tick_of_the_permit_has_spent_neither_a_re
     with pytest.raises(asyncio.CancelledError):
         await second
     assert lim.try_acquire(KEY, Cost(90)) is not None
+
+
+@virtually
+async def test_the_limiter_waits_no_longer_than_it_was_given_and_lets_shares_take_turns() -> None:
+    lim = MemoryLimiter(Allowance(concurrency=1), clock=clock)
+    order: list[str] = []
+
+    async def one(share: str) -> None:
+        lease = await lim.acquire(KEY, Cost(), timeout=math.inf, share=share)
+        order.append(share)
+        await asyncio.sleep(1)
+        lease.close(Report(Cost()))
+
+    held = await lim.acquire(KEY, Cost(), timeout=1)
+    started = clock()
+    with pytest.raises(TimeoutError):
+        await lim.acquire(KEY, Cost(), timeout=5)
+    assert clock() - started == pytest.approx(5)
+    callers = [asyncio.create_task(one(share)) for share in ("", "", "", "single")]
+    await asyncio.sleep(0)
+    held.close(Report(Cost()))
+    await asyncio.gather(*callers)
+    assert order == ["", "single", "", ""]
+
+
+def sooner(core: LimiterCore, now: float) -> None:
+    """Change what was a minute's wait to a tenth of a second's."""
+    core.set_allowance(Allowance())
+    core.freeze(0.1, now)
+
+
+@virtually
+async def test_when_the_wait_becomes_shorter_whoever_waits_is_let_in_sooner() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=1))
+    gate = Gate(core, clock)
+    await gate.enter(Cost())
+    waiting = asyncio.create_task(gate.enter(Cost()))
+    await asyncio.sleep(1)
+    started = clock()
+    gate.use(lambda now: sooner(core, now))
+    await waiting
+    assert clock() - started == pytest.approx(0.1)
+
+
+def test_when_the_wait_becomes_shorter_who_waits_on_another_threads_loop_is_let_in_sooner() -> None:
+    core = LimiterCore(Allowance(requests_per_minute=1))
+    gate = Gate(core, time.monotonic)
+    gate.try_enter(Cost())
+    done: list[str] = []
+
+    async def wait() -> None:
+        await gate.enter(Cost(), timeout=5)
+        done.append("let in")
+
+    thread = threading.Thread(target=lambda: asyncio.run(wait()))
+    thread.start()
+    while not gate.waiting and thread.is_alive():
+        time.sleep(0.001)
+    gate.use(lambda now: sooner(core, now))
+    thread.join()
+    assert done == ["let in"]
+
+
+def test_who_waited_on_a_loop_that_was_closed_stands_in_nobodys_way() -> None:
+    gate = Gate(LimiterCore(Allowance(concurrency=1)), time.monotonic)
+    grant = gate.try_enter(Cost())
+    assert grant is not None
+    loop = asyncio.new_event_loop()
+    lost = gate.enter(Cost())
+    task = loop.create_task(lost)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()  # with the task on it
+    assert gate.waiting == 1
+    gate.use(lambda now: gate.core.settle(grant, Cost(), now))
+    assert asyncio.run(gate.enter(Cost(), timeout=5)) is not None
+    assert gate.waiting == 0
+    with contextlib.suppress(RuntimeError):
+        lost.close()
+    assert not task.done()
 
 
 @virtually
