@@ -33,6 +33,17 @@ async def test_who_is_cancelled_in_the_tick_of_the_permit_has_spent_neither_a_re
     assert lim.try_acquire(KEY, Cost(90)) is not None
 
 
+def test_a_lease_gives_back_what_was_not_used_and_a_request_that_never_arrived() -> None:
+    lim = MemoryLimiter(Allowance(requests_per_minute=2, tokens_per_minute=100))
+    for report in (Report(Cost(10)), Report(Cost(), request=False), Report(Cost(), request=False)):
+        lease = lim.try_acquire(KEY, Cost(90))
+        assert lease is not None
+        assert lim.try_acquire(KEY, Cost(11)) is None
+        lease.close(report)
+    assert lim.try_acquire(KEY, Cost(90)) is not None
+    assert lim.try_acquire(KEY, Cost()) is None
+
+
 @virtually
 async def test_the_limiter_waits_no_longer_than_it_was_given_and_lets_shares_take_turns() -> None:
     lim = MemoryLimiter(Allowance(concurrency=1), clock=clock)
