@@ -171,6 +171,7 @@ def test_a_slow_answer_counts_as_failed_where_that_is_asked_for() -> None:
         (LLMAuthenticationError("x", status=401), "ignored"),
         (LLMRateLimitError("x", status=429), "ignored"),
         (LLMRateLimitError("x"), "ignored"),
+        (ProviderServerError("x", status=400), "ignored"),
         (ProviderServerError("x", status=408), "ignored"),
         (LLMContentFilterError("x"), "ignored"),
     ],

@@ -44,6 +44,18 @@ def test_a_lease_gives_back_what_was_not_used_and_a_request_that_never_arrived()
     assert lim.try_acquire(KEY, Cost()) is None
 
 
+def test_nobody_goes_even_a_moment_too_soon() -> None:
+    now = 0.0
+    lim = MemoryLimiter(Allowance(), max_freeze=0.1, clock=lambda: now)
+    lease = lim.try_acquire(KEY, Cost())
+    assert lease is not None
+    lease.close(Report(Cost(), freeze=30.0))
+    now = 0.09
+    assert lim.try_acquire(KEY, Cost()) is None
+    now = 0.11
+    assert lim.try_acquire(KEY, Cost()) is not None
+
+
 @virtually
 async def test_the_limiter_waits_no_longer_than_it_was_given_and_lets_shares_take_turns() -> None:
     lim = MemoryLimiter(Allowance(concurrency=1), clock=clock)
