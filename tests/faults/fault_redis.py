@@ -84,14 +84,10 @@ def _proxy(port: int, way: Way) -> Iterator[int]:
     loop, ready, mine = asyncio.new_event_loop(), threading.Event(), _free_port()
 
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            await asyncio.gather(_pass_on(reader, redis_writer, "relay"), _pass_on(redis_reader, writer, way))
-        except (ConnectionError, asyncio.CancelledError):
-            return
-        finally:
-            writer.close()
-            redis_writer.close()
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", port)
+            with contextlib.closing(redis_writer):
+                await asyncio.gather(_pass_on(reader, redis_writer, "relay"), _pass_on(redis_reader, writer, way))
 
     def run() -> None:
         asyncio.set_event_loop(loop)

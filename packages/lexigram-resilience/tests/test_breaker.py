@@ -171,6 +171,7 @@ def test_a_slow_answer_counts_as_failed_where_that_is_asked_for() -> None:
         (LLMAuthenticationError("x", status=401), "ignored"),
         (LLMRateLimitError("x", status=429), "ignored"),
         (LLMRateLimitError("x"), "ignored"),
+        (ProviderServerError("x", status=400), "ignored"),
         (ProviderServerError("x", status=408), "ignored"),
         (LLMContentFilterError("x"), "ignored"),
     ],
@@ -217,3 +218,39 @@ def test_a_call_from_two_states_ago_says_nothing() -> None:
     assert b.state == "closed"
     b.leave(old, "failed")
     assert b.state == "closed"
+
+
+def test_a_late_probe_says_nothing_in_a_later_half_open_state() -> None:
+    b, clock = opened()
+    clock.now = 10.0
+    failed, late = b.enter(), b.enter()
+    assert isinstance(failed, int) and isinstance(late, int)
+    b.leave(failed, "failed")
+    clock.now = 20.0
+    call(b, "ok")
+    b.leave(late, "ok")
+    assert b.state == "half_open"  # of this state's two probes only one went well
+    call(b, "ok")
+    assert b.state == "closed"
+
+
+def test_a_call_whose_duration_is_not_told_is_not_slow() -> None:
+    b, _ = breaker(slow_seconds=0.5)
+    for _ in range(8):
+        era = b.enter()
+        assert isinstance(era, int)
+        b.leave(era, "ok")
+    assert b.state == "closed"
+
+
+@pytest.mark.parametrize(("later", "state"), [(0.5, "closed"), (1.0, "open")])
+def test_calls_within_a_thirtieth_of_the_window_are_forgotten_together(later: float, state: str) -> None:
+    b, clock = breaker()
+    clock.now = 10.0
+    call(b, "failed")
+    clock.now += later
+    call(b, "failed")
+    clock.now = 40.2
+    for _ in range(3):
+        call(b, "failed")
+    assert b.state == state

@@ -82,6 +82,28 @@ def test_whatever_the_hint_no_pause_is_negative_or_reaches_beyond_the_deadline(
             assert hint <= found.wait <= hint + 2.0**tries
 
 
+def test_a_conflict_is_tried_again_only_with_an_idempotency_key() -> None:
+    conflict = ProviderServerError("x", status=409)
+    assert verdict(conflict).wait is not None
+    assert verdict(conflict, idempotency_key=False) == Verdict(None, "final")
+
+
+def test_the_first_unreadable_reply_is_not_the_last() -> None:
+    broken = DecodeError("empty", retryable=True)
+    assert decide(broken, tries=1, left=60.0, config=CONFIG, rng=random.Random(1)).wait is not None
+
+
+def test_a_hint_that_just_fits_is_waited_for_and_needs_no_jitter() -> None:
+    assert verdict(hinted(10.0), left=10.5, min_attempt=0.5) == Verdict(10.0)
+
+
+def test_a_hint_of_no_time_does_not_bring_everybody_back_at_the_same_time() -> None:
+    found = {
+        decide(hinted(0.0), tries=2, left=0.3, config=CONFIG, rng=random.Random(seed)).wait or 0 for seed in range(50)
+    }
+    assert len(found) == 50 and min(found) < 0.02 and 0.18 < max(found) <= 0.2
+
+
 def test_a_pause_that_does_not_fit_is_shortened() -> None:
     for seed in range(50):
         found = decide(DOWN, tries=2, left=0.3, config=CONFIG, rng=random.Random(seed))
@@ -91,6 +113,7 @@ def test_a_pause_that_does_not_fit_is_shortened() -> None:
 @pytest.mark.parametrize(
     ("error", "idempotent", "again"),
     [
+        (ProviderServerError("x", status=400), True, False),
         (ProviderServerError("x", status=408), False, True),
         (ProviderServerError("x", status=409), True, True),
         (ProviderServerError("x", status=409), False, False),
@@ -148,8 +171,7 @@ def test_the_budget_gives_its_reserve_and_then_a_share_of_the_calls() -> None:
 def test_where_calls_are_rare_time_pays_in_instead_of_them_not_besides() -> None:
     clock_ = Clock()
     budget = RetryBudget(BudgetConfig(ratio=0.1, reserve=5, per_second=0.1), clock_)
-    while budget.withdraw():
-        pass
+    assert all(budget.withdraw() for _ in range(5))
     clock_.now = 30.0
     budget.deposit()
     assert budget.tokens == pytest.approx(3.0)
