@@ -95,11 +95,11 @@ def _proxy(port: int, way: Way) -> Iterator[int]:
         ready.set()
         loop.run_forever()
         server.close()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.run_until_complete(asyncio.sleep(0.01))
+        while tasks := asyncio.all_tasks(loop):  # a connection that was just accepted begins one more
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(asyncio.sleep(0.01))
         loop.close()
 
     thread = threading.Thread(target=run, name="redis-proxy", daemon=True)
