@@ -28,7 +28,6 @@ def with_redis(way: Way) -> Callable[[Ground], AbstractContextManager[None]]:
     Args:
         way: ``relay`` passes everything on, ``pause`` nothing that Redis says, ``cut`` half of each reply and then the
             end, ``slow`` each reply after a moment.
-        commands: what Redis is told first, as lines.
     """
 
     @contextlib.contextmanager

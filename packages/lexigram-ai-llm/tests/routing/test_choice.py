@@ -220,6 +220,14 @@ async def test_last_stays_with_who_wrote_the_last_answer() -> None:
     assert await asked(llm, [*USER, stranger, *USER], prefer_model="last") == "one:fake-model"
 
 
+async def test_last_tells_two_entries_of_one_vendor_apart_by_their_models() -> None:
+    clients = [FakeLLM("a", "b", provider="openai") for _ in range(2)]
+    llm = router(targets=[Target("fast", clients[0], "small"), Target("smart", clients[1], "large")])
+    written = ChatMessage("assistant", "hm", author="openai:large")
+    await llm.complete([*USER, written, *USER], prefer_model="last")
+    assert [len(client.requests) for client in clients] == [0, 1]
+
+
 async def test_preferences_are_the_routers_and_no_option_of_a_provider() -> None:
     one = FakeLLM("Hi", provider="one")
     await router(one).complete(USER, prefer_model="one", prefer_provider="one")

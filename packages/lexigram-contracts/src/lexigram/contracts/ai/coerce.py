@@ -491,8 +491,6 @@ def _check(given: dict[str, Any], tools: Sequence[ToolDefinition | ProviderTool]
 
 
 def _stops(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Sequence):

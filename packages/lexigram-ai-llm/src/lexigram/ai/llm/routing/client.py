@@ -280,8 +280,10 @@ class LLMRouter(ClientBase):
         )
 
     def _places_of(self, model: str) -> list[Place]:
+        """Return the places of a model; of ``provider:model`` those first that were told of the model."""
         own = ((target, target.serves(model)) for target in self.targets.values())
-        return [Place(target, "" if name == target.model else name) for target, name in own if name is not None]
+        found = [Place(target, "" if name == target.model else name) for target, name in own if name is not None]
+        return sorted(found, key=lambda place: place.model not in ("", *place.target.models.values()))
 
     def _wanted(self, request: CompletionRequest, places: Sequence[Place]) -> Place | None:
         """Return the place that the call asks for first, if it is among its places.
